@@ -1,0 +1,1 @@
+"""Scaling laws as declarative objects: formula, parameters, units, citation."""

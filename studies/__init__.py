@@ -1,0 +1,1 @@
+"""Real training code that studies tune, each study one readable file."""
