@@ -1,0 +1,1 @@
+"""Side-by-side measurements against other tools and published procedures; results lie in ``benchmarks/results``."""
