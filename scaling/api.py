@@ -1,4 +1,4 @@
-"""The Python interface: :func:`fit`, :func:`load`, :func:`predict`, :func:`plan`. The commands say the same."""
+"""The Python interface: :func:`fit`, :func:`load`, :func:`predict`, :func:`plan`, as the commands have it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def fit(runs: str | Path | pd.DataFrame | Runs, law: Any = "chinchilla", **optio
 
     Args:
         runs: Path of a CSV or Parquet file, a DataFrame, or :class:`scaling.Runs`.
-        law: A name from ``scaling laws`` (``chinchilla``, ``lr-batch``, ...), a formula string, or a law object.
-        options: Those of the family that fits it: :func:`scaling.fitted.fit_law` for losses (``loss``, ``delta``,
-            ``bootstrap``, ``seed``, ...), :func:`scaling.sweep.fitted.fit_sweep` for ``lr-batch`` (``method``,
-            ``bootstrap``, ``seed``, ...).
+        law: A name from ``scaling laws`` (``chinchilla``, ``lr-batch``, ...), a formula, or a law object.
+        options: Those of the family that fits it: :func:`scaling.fitted.fit_law` for losses (``loss``,
+            ``delta``, ``bootstrap``, ``seed``, ...), :func:`scaling.sweep.fitted.fit_sweep` for ``lr-batch``
+            (``method``, ``bootstrap``, ``seed``, ...).
 
     Returns:
         A fitted law with ``.params``, ``.objective``, ``.checks``, ``.predict(points, level=0.9)``,
@@ -50,15 +50,15 @@ def predict(law: str | Path | Any, *, level: float = 0.9, **inputs: float) -> di
         level: Coverage that the intervals claim.
         inputs: ``params``, ``tokens``, and what else the law takes, such as ``batch_size``.
     """
-    from scaling import published
+    from scaling.published.ask import open_law
 
-    fitted = law if hasattr(law, "answer") else published.LAWS.get(str(law)) or load(law)
+    fitted = law if hasattr(law, "answer") else open_law(str(law))
     answer: dict[str, Any] = fitted.answer(inputs, level=level)
     return answer
 
 
 def plan(runs: str | Path | pd.DataFrame | Runs, **options: Any) -> Any:
     """The next runs to make; see :func:`scaling.planning.plan`."""
-    from scaling import planning
+    from scaling.planning import plan as plan_runs
 
-    return planning.plan(runs, **options)
+    return plan_runs(runs, **options)
