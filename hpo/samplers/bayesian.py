@@ -1,0 +1,291 @@
+"""Bayesian optimisation as an ordinary Optuna sampler."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from optuna.distributions import CategoricalDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import StudyDirection
+
+from hpo.samplers.encoding import Encoding
+from hpo.samplers.observations import Observation, observe
+from hpo.samplers.surrogate import Data, Surrogate, fit
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+__all__ = ["BayesianSampler", "surrogate_of"]
+
+Array = npt.NDArray[np.float64]
+Space = dict[str, "BaseDistribution"]
+#: Given a full assignment of all parameters, the names of those that are active.
+Active = Callable[[Mapping[str, Any]], Collection[str]]
+
+_SCREENED = 512
+_CLIMBED = 2
+
+
+class BayesianSampler(BaseSampler):
+    """Proposes where improvement on the best *expected* value is largest, for noisy and failing runs.
+
+    Starts with a Sobol sequence; then a Gaussian process (:mod:`hpo.samplers.surrogate`) and noise-aware log expected
+    improvement on BoTorch (:mod:`hpo.samplers.acquisition`). Configurations under way are taken into account, so that many
+    workers may ask at once. Repeated runs in a trial's user attributes (:mod:`hpo.ledger`) enter with their mean and count, before
+    the trial is finished. Failed runs lower the probability of success around them and have no value. Float, integer, logarithmic,
+    categorical and conditional parameters; one objective.
+
+    A proposal depends on the seed, the trial's number and the trials before it alone: a study that was interrupted goes on as it
+    would have.
+
+    Args:
+        seed: Seed of all draws; ``None`` takes one from the system.
+        startup: Configurations of the Sobol sequence; ``None``: twice the number of parameters, within 4 and 10.
+        space: The search space if known beforehand, so that the first trials already follow the Sobol sequence.
+            Otherwise it is the union of what trials have suggested.
+        active: For conditional parameters; ``None`` learns from the trials which choices activate which parameters.
+        candidates: Propose only these configurations, each once, as long as there are any.
+    """
+
+    def __init__(
+        self,
+        seed: int | None = None,
+        *,
+        startup: int | None = None,
+        space: Mapping[str, BaseDistribution] | None = None,
+        active: Active | None = None,
+        candidates: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.seed = secrets.randbits(63) if seed is None else seed
+        self._startup = startup
+        self._space = None if space is None else dict(space)
+        self._active = active
+        self._candidates = None if candidates is None else [dict(candidate) for candidate in candidates]
+        self._random = RandomSampler(seed=self.seed % 2**32)
+
+    def reseed_rng(self) -> None:
+        """Give independent draws a new seed. Proposals need none: no two trials share a number."""
+        self._random.reseed_rng()
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Space:
+        """The union of all parameters, each as last suggested."""
+        if self._space is not None:
+            return dict(self._space)
+        union: Space = {}
+        for past in study.get_trials(deepcopy=False):
+            union.update({name: d for name, d in past.distributions.items() if not d.single()})
+        return dict(sorted(union.items()))
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """A parameter that no trial before had, at random."""
+        return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: Space) -> dict[str, Any]:
+        """The next configuration.
+
+        Raises:
+            ValueError: The study has several objectives.
+        """
+        if len(study.directions) > 1:
+            raise ValueError(
+                "BayesianSampler has one objective; use optuna.samplers.NSGAIISampler for several"
+            )
+        if not search_space:
+            return {}
+        past = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
+        observations = observe(past)
+        proposal = _Proposal(self, search_space, observations, trial.number, study.direction)
+        return proposal.make()
+
+
+class _Proposal:
+    """One ask: what is known, and where to go next."""
+
+    def __init__(
+        self,
+        sampler: BayesianSampler,
+        space: Space,
+        observations: list[Observation],
+        number: int,
+        direction: StudyDirection,
+    ) -> None:
+        self.observations = [o for o in observations if _fits(o, space)]
+        self.number = number
+        self.sign = 1.0 if direction == StudyDirection.MAXIMIZE else -1.0
+        conditional = {name for name in space for o in observations if name not in o.params}
+        self.encoding = Encoding(space, sorted(conditional))
+        self.active = sampler._active or _learned_activity(self.observations, conditional)
+        self.rng = np.random.default_rng([sampler.seed, number])
+        self.seed = sampler.seed
+        dimensions = len(space)
+        self.startup = min(max(2 * dimensions, 4), 10) if sampler._startup is None else sampler._startup
+        self.candidates = None if sampler._candidates is None else self._untried(sampler._candidates)
+
+    def make(self) -> dict[str, Any]:
+        """The configuration to try; parameters that are not active included, so that Optuna finds each it asks for."""
+        measured = [o for o in self.observations if o.count]
+        if self.number < self.startup or len(measured) < 2:
+            return self._sobol()
+        if self.candidates:
+            features = self.encoding.encode(self.candidates)
+            return self.candidates[int(np.argmax(self._score(features)))]
+        return self._search(measured)
+
+    def _sobol(self) -> dict[str, Any]:
+        from scipy.stats import qmc
+
+        engine = qmc.Sobol(len(self.encoding.names), scramble=True, rng=np.random.default_rng(self.seed))
+        unit = engine.fast_forward(self.number).random(1)[0]
+        if not self.candidates:
+            return self.encoding.decode(unit)
+        distance = self.encoding.encode(self.candidates) - self.encoding.encode([self.encoding.decode(unit)])
+        return self.candidates[int(np.argmin((distance**2).sum(1)))]
+
+    def _acquisition(self) -> Any:
+        from hpo.samplers.acquisition import FeasibleLogEI
+
+        measured = [o for o in self.observations if o.count]
+        surrogate = surrogate_of(measured, self.encoding, self.sign)
+        best = float(surrogate.tried()[0].max())
+        waiting = [o.params for o in self.observations if o.pending and not o.count]
+        ended = [o for o in self.observations if o.count or o.failures]
+        return FeasibleLogEI(
+            surrogate.with_pending(self.encoding.encode(waiting)),
+            best,
+            self.encoding.encode([o.params for o in ended]),
+            np.array([o.count for o in ended], dtype=float),
+            np.array([o.failures for o in ended], dtype=float),
+        )
+
+    def _score(self, features: Array) -> Array:
+        from hpo.samplers.acquisition import evaluate
+
+        return evaluate(self._acquisition(), features)
+
+    def _search(self, measured: list[Observation]) -> dict[str, Any]:
+        """Screen many configurations, look around the best of them twice, then follow the gradient."""
+        from hpo.samplers.acquisition import climb, evaluate
+
+        acquisition = self._acquisition()
+        ranked = sorted(measured, key=lambda o: -self.sign * o.mean)
+        pool = [*self._drawn(_SCREENED), *self._around([o.params for o in ranked[:5]], _SCREENED // 2, 0.1)]
+        for radius in (0.05, 0.02, 0.0):
+            pool = self._untried(pool) or pool
+            features = self.encoding.encode([self._visible(c) for c in pool])
+            scores = evaluate(acquisition, features)
+            order = np.argsort(-scores, kind="stable")
+            if radius:
+                leaders = [pool[i] for i in order[:5]]
+                pool = leaders + self._around(leaders, _SCREENED // 4, radius)
+        best = [int(i) for i in order[:_CLIMBED]]
+        smooth = self.encoding.continuous
+        if not smooth.any():
+            return pool[best[0]]
+        ends = climb(acquisition, features[best], smooth)
+        final = [pool[best[0]]] + [
+            self.encoding.move(pool[i], end) for i, end in zip(best, ends, strict=True)
+        ]
+        scores = evaluate(acquisition, self.encoding.encode([self._visible(c) for c in final]))
+        return final[int(np.argmax(scores))]
+
+    def _drawn(self, size: int) -> list[dict[str, Any]]:
+        return [self.encoding.decode(unit) for unit in self.rng.random((size, len(self.encoding.names)))]
+
+    def _around(self, centres: list[dict[str, Any]], size: int, radius: float) -> list[dict[str, Any]]:
+        """Configurations near others: some parameters moved by a normal step, at least one value; choices redrawn."""
+        dimensions = len(self.encoding.names)
+        categorical = [isinstance(d, CategoricalDistribution) for d in self.encoding.space.values()]
+        units = np.array([self.encoding.unit(self._full(c)) for c in centres])
+        near = units[self.rng.integers(len(units), size=size)]
+        moved = self.rng.random((size, dimensions)) < self.rng.choice(
+            [1 / dimensions, 0.5, 1.0], size=(size, 1)
+        )
+        moved[np.arange(size), self.rng.integers(dimensions, size=size)] = True
+        step = self.rng.normal(size=(size, dimensions)) * radius
+        step += np.sign(step) * self.encoding.resolution()
+        redrawn = np.where(categorical, self.rng.random((size, dimensions)), np.clip(near + step, 0, 1))
+        return [self.encoding.decode(unit) for unit in np.where(moved, redrawn, near)]
+
+    def _full(self, configuration: dict[str, Any]) -> dict[str, Any]:
+        missing = [name for name in self.encoding.names if name not in configuration]
+        if not missing:
+            return configuration
+        drawn = self.encoding.decode(self.rng.random(len(self.encoding.names)))
+        return {**configuration, **{name: drawn[name] for name in missing}}
+
+    def _visible(self, configuration: dict[str, Any]) -> dict[str, Any]:
+        """The configuration without parameters that are not active."""
+        if self.active is None:
+            return configuration
+        names = set(self.active(configuration))
+        return {name: value for name, value in configuration.items() if name in names}
+
+    def _untried(self, pool: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        tried = {_key(o.params) for o in self.observations}
+        return [candidate for candidate in pool if _key(self._visible(candidate)) not in tried]
+
+
+def surrogate_of(measured: Sequence[Observation], encoding: Encoding, sign: float) -> Surrogate:
+    """Fit a surrogate to configurations that have at least one value.
+
+    Args:
+        measured: The configurations.
+        encoding: Of their search space.
+        sign: 1 if larger values are better, -1 if smaller ones are.
+    """
+    return fit(
+        Data(
+            features=encoding.encode([o.params for o in measured]),
+            groups=encoding.groups,
+            means=np.array([sign * o.mean for o in measured]),
+            counts=np.array([o.count for o in measured], dtype=float),
+            squares=sum(o.variance * (o.count - 1) for o in measured if o.count > 1),
+        )
+    )
+
+
+def _fits(observation: Observation, space: Space) -> bool:
+    """Whether an observation lies in the space (ranges may have changed since)."""
+    return all(
+        space[name]._contains(space[name].to_internal_repr(value))
+        if not isinstance(space[name], CategoricalDistribution)
+        else value in space[name].choices  # type: ignore[attr-defined]
+        for name, value in observation.params.items()
+        if name in space
+    )
+
+
+def _key(configuration: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted((name, repr(value)) for name, value in configuration.items()))
+
+
+def _learned_activity(observations: list[Observation], conditional: Collection[str]) -> Active | None:
+    """Which parameters are active, judged by the trials: under a choice that never came with one, it is not.
+
+    Only for choices that have been seen; a parameter that nothing rules out is taken as active.
+    """
+    if not conditional:
+        return None
+    together: dict[tuple[str, str], set[str]] = {}
+    for observation in observations:
+        for name, value in observation.params.items():
+            if isinstance(observation.distributions[name], CategoricalDistribution):
+                together.setdefault((name, repr(value)), set()).update(observation.params)
+
+    def active(configuration: Mapping[str, Any]) -> Collection[str]:
+        names = set(configuration)
+        for name, value in configuration.items():
+            seen = together.get((name, repr(value)))
+            if name not in conditional and seen is not None:
+                names &= seen | {other for other in names if other not in conditional}
+        return names
+
+    return active

@@ -1,0 +1,157 @@
+"""Search spaces as points of the unit cube: the features a surrogate sees, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+__all__ = ["Encoding"]
+
+Array = npt.NDArray[np.float64]
+
+
+class Encoding:
+    """Maps configurations to features in [0, 1] and back.
+
+    A number is one feature, on the scale of its distribution (log or linear). A categorical parameter of c choices is c features, of which
+    one is 1/sqrt(2), so that two different choices lie at distance 1. A parameter that some configurations lack adds a
+    feature that says whether it is there (at distance 1, too), and stands at the middle of its range where it is not.
+
+    Attributes:
+        space: The parameters, by name.
+        names: Their order.
+        groups: ``m``; the parameter (as index in ``names``) of each feature.
+    """
+
+    def __init__(self, space: Mapping[str, BaseDistribution], conditional: Sequence[str] = ()) -> None:
+        self.space = dict(space)
+        self.names = list(space)
+        self.conditional = [name for name in self.names if name in set(conditional)]
+        groups: list[int] = []
+        self._columns: dict[str, slice] = {}
+        for index, (name, distribution) in enumerate(space.items()):
+            width = len(distribution.choices) if isinstance(distribution, CategoricalDistribution) else 1
+            self._columns[name] = slice(len(groups), len(groups) + width)
+            groups += [index] * width
+        self._flags = {name: len(groups) + k for k, name in enumerate(self.conditional)}
+        groups += [self.names.index(name) for name in self.conditional]
+        self.groups = np.array(groups, dtype=np.intp)
+
+    def encode(self, configurations: Sequence[Mapping[str, Any]]) -> Array:
+        """Features of configurations.
+
+        Returns:
+            ``n x m``, within [0, 1].
+        """
+        features = np.zeros((len(configurations), len(self.groups)))
+        for name, distribution in self.space.items():
+            columns = self._columns[name]
+            present = [name in configuration for configuration in configurations]
+            if name in self._flags:
+                features[:, self._flags[name]] = present
+            for row, configuration in enumerate(configurations):
+                if not present[row]:
+                    features[row, columns] = 0.5 if columns.stop - columns.start == 1 else 0.0
+                elif isinstance(distribution, CategoricalDistribution):
+                    choice = int(distribution.to_internal_repr(configuration[name]))
+                    features[row, columns.start + choice] = math.sqrt(0.5)
+                else:
+                    features[row, columns.start] = _to_unit(distribution, configuration[name])
+        return features
+
+    def decode(self, unit: Array) -> dict[str, Any]:
+        """The configuration at a point of the cube with one coordinate a *parameter*.
+
+        Args:
+            unit: ``d``, each within [0, 1]; categorical choices divide their side evenly.
+        """
+        return {
+            name: _from_unit(distribution, float(u))
+            for (name, distribution), u in zip(self.space.items(), unit, strict=True)
+        }
+
+    def unit(self, configuration: Mapping[str, Any]) -> Array:
+        """The point that :meth:`decode` takes back to this configuration (absent parameters at the middle).
+
+        Returns:
+            ``d``
+        """
+        return np.array(
+            [
+                _to_unit(distribution, configuration[name]) if name in configuration else 0.5
+                for name, distribution in self.space.items()
+            ]
+        )
+
+    @property
+    def continuous(self) -> npt.NDArray[np.bool_]:
+        """``m``; whether a feature may be moved smoothly (a number with more than 64 values)."""
+        smooth = [_values(distribution) > 64 for distribution in self.space.values()]
+        mask = np.array([smooth[group] for group in self.groups])
+        mask[list(self._flags.values())] = False
+        return mask
+
+    def resolution(self) -> Array:
+        """``d``; the distance between two neighbouring values on the unit scale, 0 for real numbers."""
+        counts = [_values(distribution) for distribution in self.space.values()]
+        return np.array([0.0 if math.isinf(count) else 1 / max(count - 1, 1) for count in counts])
+
+    def move(self, configuration: Mapping[str, Any], features: Array) -> dict[str, Any]:
+        """A configuration whose continuous parameters are taken from features ``m``."""
+        moved = dict(configuration)
+        mask = self.continuous
+        for name in configuration:
+            column = self._columns[name].start
+            if mask[column]:
+                moved[name] = _from_unit(self.space[name], float(features[column]))
+        return moved
+
+
+def _values(distribution: BaseDistribution) -> float:
+    """How many values a distribution has."""
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return 1 + (distribution.high - distribution.low) // distribution.step
+    assert isinstance(distribution, FloatDistribution)
+    if distribution.single():
+        return 1
+    if distribution.step is None:
+        return math.inf
+    return 1 + round((distribution.high - distribution.low) / distribution.step)
+
+
+def _to_unit(distribution: BaseDistribution, value: Any) -> float:
+    if isinstance(distribution, CategoricalDistribution):
+        return (distribution.to_internal_repr(value) + 0.5) / len(distribution.choices)
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high = _ends(distribution)
+    position = math.log(value) if distribution.log else float(value)
+    return min(max((position - low) / (high - low), 0.0), 1.0) if high > low else 0.5
+
+
+def _from_unit(distribution: BaseDistribution, unit: float) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[min(int(unit * len(distribution.choices)), len(distribution.choices) - 1)]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high = _ends(distribution)
+    position = low + unit * (high - low)
+    value = math.exp(position) if distribution.log else position
+    if distribution.step is not None and not distribution.log:
+        value = distribution.low + distribution.step * round((value - distribution.low) / distribution.step)
+    value = min(max(value, distribution.low), distribution.high)
+    return round(value) if isinstance(distribution, IntDistribution) else float(value)
+
+
+def _ends(distribution: FloatDistribution | IntDistribution) -> tuple[float, float]:
+    """Both ends on the scale that the sampler sees. Integers reach half a step further, so that each is as wide."""
+    if distribution.single():
+        return 0.0, 0.0
+    half = 0.5 * distribution.step if isinstance(distribution, IntDistribution) else 0.0
+    low, high = distribution.low - half, distribution.high + half
+    return (math.log(low), math.log(high)) if distribution.log else (low, high)
