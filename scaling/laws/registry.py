@@ -73,7 +73,14 @@ def law_to_dict(law: Law) -> dict[str, Any]:
             key="law",
             remedy="write it with operators and numpy functions only, or as a formula string",
         )
-    return {"name": law.name, "formula": law.formula, "options": dict(law.options), "citation": law.citation}
+    return {
+        "name": law.name,
+        "formula": law.formula,
+        "options": dict(law.options),
+        "citation": law.citation,
+        "output": law.output,
+        "unit": law.unit,
+    }
 
 
 def law_from_dict(stored: Mapping[str, Any]) -> Law:
