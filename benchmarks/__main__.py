@@ -1,4 +1,4 @@
-"""Run the measurements one after the other: ``python -m benchmarks [NAME ...]``. Each resumes where it stopped."""
+"""Run the measurements one after the other: ``python -m benchmarks [NAME ...]``; each resumes."""
 
 from __future__ import annotations
 
@@ -27,12 +27,8 @@ def measurements() -> dict[str, str]:
 
 
 def main(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Which to run; all of them if none is named.")
-    ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="A small form of each, to see that it runs.")
-    ] = False,
+    names: Annotated[list[str] | None, typer.Argument(help="Which to run; all if none is named.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A small form of each.")] = False,
     show: Annotated[bool, typer.Option("--list", help="Say what there is, and stop.")] = False,
 ) -> None:
     """Measure Foretune side by side with its peers; results are written to benchmarks/results."""

@@ -31,7 +31,10 @@ def write(path: str | Path, kind: str, payload: dict[str, Any]) -> None:
     if not path.parent.is_dir():
         raise InputError("the folder does not exist", source=str(path), remedy=f"mkdir -p {path.parent}")
     text = json.dumps(
-        clean({"foretune_law": LAW_FORMAT, "kind": kind, **payload}), indent=1, allow_nan=False, ensure_ascii=False
+        clean({"foretune_law": LAW_FORMAT, "kind": kind, **payload}),
+        indent=1,
+        allow_nan=False,
+        ensure_ascii=False,
     )
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     scratch.write_text(text + "\n", encoding="utf-8")
@@ -54,10 +57,17 @@ def read(path: str | Path) -> dict[str, Any]:
             remedy="give a file written by `scaling fit -o`, or a published law's name from `scaling laws`",
         ) from None
     except ValueError as error:
-        raise InputError(f"is not JSON ({error})", source=str(path), remedy="write it anew with `scaling fit -o`") from None
+        raise InputError(
+            f"is not JSON ({error})", source=str(path), remedy="write it anew with `scaling fit -o`"
+        ) from None
     version = stored.get("foretune_law") if isinstance(stored, dict) else None
     if version is None:
-        raise InputError("is not a law file", source=str(path), key="foretune_law", remedy="write one with `scaling fit -o`")
+        raise InputError(
+            "is not a law file",
+            source=str(path),
+            key="foretune_law",
+            remedy="write one with `scaling fit -o`",
+        )
     if version != LAW_FORMAT:
         raise InputError(
             f"law file of format {version!r}; this version reads {LAW_FORMAT}",

@@ -64,7 +64,7 @@ class Runs:
         missing = [name for name in names if name not in self.frame]
         if missing:
             raise InputError(
-                f"no column {', '.join(repr(name) for name in missing)}; there are {', '.join(map(repr, self.frame.columns))}",
+                f"no column {', '.join(map(repr, missing))}; there are {', '.join(map(repr, self.frame.columns))}",
                 source=self.source,
                 key=missing[0],
                 remedy=f"rename it, or map it: --columns {missing[0]}=YOUR_COLUMN",
@@ -82,7 +82,9 @@ def parse_columns(text: str | None) -> dict[str, str]:
     for part in filter(None, (piece.strip() for piece in (text or "").split(","))):
         name, equals, theirs = part.partition("=")
         if not (equals and name.strip() and theirs.strip()):
-            raise InputError(f"cannot read {part!r}", key="--columns", remedy="write OURS=THEIRS, as in params=N,tokens=D")
+            raise InputError(
+                f"cannot read {part!r}", key="--columns", remedy="write OURS=THEIRS, as in params=N,tokens=D"
+            )
         mapping[name.strip()] = theirs.strip()
     return mapping
 
@@ -120,7 +122,9 @@ def load_runs(
     runs.require(*require)
     if not len(frame):
         why = f" ({set_aside} rows have a status other than {COMPLETE!r})" if set_aside else ""
-        raise InputError(f"no finished runs{why}", source=name, remedy="give a table with at least one finished run")
+        raise InputError(
+            f"no finished runs{why}", source=name, remedy="give a table with at least one finished run"
+        )
     for column in POSITIVE:
         if column in frame:
             _check_positive(frame, column, name, required=column in require)
@@ -140,9 +144,12 @@ def _read(source: str | Path | pd.DataFrame | Mapping[str, Sequence[Any]]) -> tu
             return pd.read_parquet(path), str(path)
         return pd.read_csv(path), str(path)
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror or error})", source=str(path), remedy="check the path") from None
+        reason = error.strerror or error
+        raise InputError(f"cannot be read ({reason})", source=str(path), remedy="check the path") from None
     except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"is not a table ({error})", source=str(path), remedy="give CSV or Parquet with a header") from None
+        raise InputError(
+            f"is not a table ({error})", source=str(path), remedy="give CSV or Parquet with a header"
+        ) from None
 
 
 def _rename(frame: pd.DataFrame, mapping: Mapping[str, str], name: str) -> pd.DataFrame:
