@@ -220,7 +220,7 @@ class FittedLaw:
                 p.name,
                 f"{self.params[p.name]:.6g}",
                 f"{errors[p.name]:.3g}",
-                p.meaning + (f" [{p.unit}]" if p.unit else ""),
+                p.meaning + (f" ({p.unit})" if p.unit else ""),
             )
             for p in self.law.parameters
         ]
