@@ -184,6 +184,7 @@ def _minimise_chunk(problem: Problem, theta: Array, delta: float, limit: int) ->
     left = np.full(count, np.inf)
     active = np.isfinite(state.cost)
     iterations = 0
+    exact = 1e-29 * problem.target.shape[-1]
     while active.any() and iterations < limit:
         iterations += 1
         rows = np.flatnonzero(active)
@@ -209,9 +210,9 @@ def _minimise_chunk(problem: Problem, theta: Array, delta: float, limit: int) ->
         left[rows] = np.where(promised >= 0, promised / np.maximum(before, 1e-300), left[rows])
         active[rows[tiny | (lam[rows] > 1e10)]] = False
         # An objective that is zero to rounding has nothing left to gain.
-        active[rows[state.cost[rows] <= 1e-28]] = False
-    exact = state.cost <= 1e-28
-    gain = np.where(exact, 0.0, np.minimum(left, _gain(state, problem, theta)))
+        active[rows[state.cost[rows] <= exact]] = False
+    done = state.cost <= exact
+    gain = np.where(done, 0.0, np.minimum(left, _gain(state, problem, theta)))
     return Minimum(theta, state.cost, gain, np.isfinite(state.cost) & (gain <= LOOSE), iterations)
 
 

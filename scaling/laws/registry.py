@@ -8,8 +8,13 @@ from typing import Any
 
 from scaling.errors import InputError
 from scaling.laws.base import Law
+from scaling.laws.broken import broken_power_law
 from scaling.laws.chinchilla import CHINCHILLA, CHINCHILLA_TIED
 from scaling.laws.custom import from_formula, from_function
+from scaling.laws.kaplan import KAPLAN
+from scaling.laws.overtraining import DOWNSTREAM, OVERTRAINING
+from scaling.laws.power import power_law, power_law_no_floor
+from scaling.laws.repeated import REPEATED, REPEATED_TIED
 
 __all__ = ["LAWS", "get_law", "law_from_dict", "law_to_dict"]
 
@@ -21,8 +26,11 @@ def _register(law: Law) -> None:
     LAWS[law.name] = lambda: law
 
 
-for _law in (CHINCHILLA, CHINCHILLA_TIED):
+for _law in (CHINCHILLA, CHINCHILLA_TIED, KAPLAN, OVERTRAINING, DOWNSTREAM, REPEATED, REPEATED_TIED):
     _register(_law)
+LAWS["power-law"] = power_law
+LAWS["power-law-no-floor"] = power_law_no_floor
+LAWS["broken-power-law"] = broken_power_law
 
 
 def get_law(law: str | Law | Callable[..., Any], **options: Any) -> Law:
