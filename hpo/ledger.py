@@ -93,6 +93,12 @@ class Ledger:
         self.params[configuration] = dict(params)
         self._by_configuration.setdefault(configuration, [])
 
+    def withdraw(self, configuration: int) -> None:
+        """Take out a configuration that never was whole, and has no runs."""
+        if self._by_configuration[configuration]:
+            raise ValueError(f"configuration {configuration} has runs")
+        del self._by_configuration[configuration], self.params[configuration]
+
     def start(self, atom: Atom) -> None:
         """Note that a run is under way."""
         self._running.add(atom)

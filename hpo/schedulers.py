@@ -1,0 +1,133 @@
+"""Early stopping by name: Ray Tune's own schedulers, and a way to use the simpler of them within one process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hpo.trial import Pruned
+from scaling.errors import InputError
+
+if TYPE_CHECKING:
+    from hpo.config.model import SchedulerConfig
+    from hpo.execution.base import Job, Task
+    from hpo.ledger import RunRecord
+
+__all__ = ["NAMES", "STEP", "InlineStopper", "check_scheduler", "make_scheduler"]
+
+#: What a study file may call a scheduler.
+NAMES = ("none", "asha", "hyperband", "median", "pbt", "pb2")
+#: Result key of the step that an objective reported.
+STEP = "step"
+#: Those that only ever let a run go on or end it; the others pause and change runs, which takes Ray's controller.
+_STOPPING = ("asha", "median")
+
+
+def check_scheduler(config: SchedulerConfig, engine: str, *, source: str | None = None) -> None:
+    """Raise :class:`InputError` for an unknown scheduler, or one that the engine cannot drive."""
+    if config.name not in NAMES:
+        raise InputError(
+            f"there is no scheduler {config.name!r}",
+            source=source,
+            key="scheduler.name",
+            remedy=f"choose one of {', '.join(NAMES)}",
+        )
+    if engine == "inline" and config.name not in ("none", *_STOPPING):
+        raise InputError(
+            f"{config.name!r} pauses and resumes runs, which this process cannot",
+            source=source,
+            key="scheduler.name",
+            remedy=f"use engine: ray, or one of none, {', '.join(_STOPPING)}",
+        )
+
+
+def make_scheduler(config: SchedulerConfig, metric: str, direction: str) -> Any:
+    """The Ray Tune scheduler; its options are those of Ray's class, time is the reported ``step``."""
+    from ray.tune import schedulers
+
+    classes: dict[str, Callable[..., Any]] = {
+        "none": schedulers.FIFOScheduler,
+        "asha": schedulers.ASHAScheduler,
+        "hyperband": schedulers.HyperBandScheduler,
+        "median": schedulers.MedianStoppingRule,
+        "pbt": schedulers.PopulationBasedTraining,
+    }
+    if config.name == "none":
+        return classes["none"]()
+    if config.name == "pb2":
+        from ray.tune.schedulers.pb2 import PB2
+
+        classes["pb2"] = PB2
+    options = {
+        "time_attr": STEP,
+        "metric": metric,
+        "mode": "min" if direction == "minimize" else "max",
+        **config.options,
+    }
+    try:
+        return classes[config.name](**options)
+    except (TypeError, AssertionError, ValueError) as error:
+        raise InputError(
+            f"the scheduler {config.name!r} does not take these options: {error}",
+            key="scheduler",
+            remedy="its options are those of Ray Tune's class, such as max_t and grace_period in reported steps",
+        ) from None
+
+
+class _Run:
+    """As much of a Ray Tune trial as stopping rules look at."""
+
+    def __init__(self, name: str) -> None:
+        self.trial_id = name
+        self.status = "RUNNING"
+
+    def is_finished(self) -> bool:
+        return self.status == "TERMINATED"
+
+    def __repr__(self) -> str:
+        return self.trial_id
+
+
+class InlineStopper:
+    """Drives a Ray Tune stopping rule without Ray: one run at a time, each report put before the rule."""
+
+    def __init__(self, config: SchedulerConfig, task: Task) -> None:
+        self._rule = make_scheduler(config, task.metric, task.direction)
+        self._metric = task.metric
+        self._run: _Run | None = None
+        self._last: dict[str, Any] = {}
+
+    def begin(self, job: Job) -> Callable[[int, dict[str, float]], None]:
+        """Enter a run; what is returned takes its reports and raises :class:`Pruned` where the rule ends it."""
+        run = _Run(f"{job.section}-{job.atom.configuration}-{job.atom.seed}")
+        self._run, self._last = run, {}
+        self._rule.on_trial_add(self, run)
+        began = time.monotonic()
+
+        def report(step: int, metrics: dict[str, float]) -> None:
+            if self._metric not in metrics:
+                return
+            self._last = {
+                **metrics,
+                STEP: step,
+                "training_iteration": step,
+                "time_total_s": time.monotonic() - began,
+            }
+            if self._rule.on_trial_result(self, run, self._last) == "STOP":
+                raise Pruned(f"stopped at step {step}")
+
+        return report
+
+    def end(self, job: Job, record: RunRecord) -> None:
+        """Take the run out."""
+        assert self._run is not None
+        self._run.status = "TERMINATED"
+        if self._last:
+            self._rule.on_trial_complete(self, self._run, self._last)
+        else:
+            self._rule.on_trial_remove(self, self._run)
+
+    def get_live_trials(self) -> set[_Run]:
+        """Runs under way, as Ray's rules ask their controller."""
+        return {self._run} if self._run is not None and not self._run.is_finished() else set()
