@@ -95,6 +95,8 @@ class InlineStopper:
     def __init__(self, config: SchedulerConfig, task: Task) -> None:
         self._rule = make_scheduler(config, task.metric, task.direction)
         self._metric = task.metric
+        last = config.options.get("max_t")
+        self._last_step = float(last) if last is not None else None
         self._run: _Run | None = None
         self._last: dict[str, Any] = {}
 
@@ -106,8 +108,8 @@ class InlineStopper:
         began = time.monotonic()
 
         def report(step: int, metrics: dict[str, float]) -> None:
-            if self._metric not in metrics:
-                return
+            if self._metric not in metrics or (self._last_step is not None and step >= self._last_step):
+                return  # at its last step a run is finished, not stopped
             self._last = {
                 **metrics,
                 STEP: step,

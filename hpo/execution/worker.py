@@ -43,7 +43,7 @@ def perform(
         checkpoint: The run's checkpoint, where it is not the task's own.
 
     Returns:
-        The record. Only ``KeyboardInterrupt`` and ``SystemExit`` pass through.
+        The record. Only ``KeyboardInterrupt`` passes through.
     """
     kept = checkpoint or checkpoint_path(task, job)
     trial = Trial(
@@ -68,7 +68,7 @@ def perform(
         status, error = "diverged", str(reason) or "the objective raised hpo.Diverged"
     except OutOfTime:
         status, error = "failed", f"took longer than time_limit, {task.time_limit:g} s"
-    except Exception:
+    except (Exception, SystemExit):  # a script's sys.exit must not end the worker
         status, error = "failed", traceback.format_exc()
     seconds = time.perf_counter() - clock
     if kept is not None and checkpoint is None:
@@ -119,10 +119,7 @@ def pruned_record(
 
 def plain(value: Any) -> Any:
     """A number or string without numpy or torch around it."""
-    if hasattr(value, "item") and getattr(value, "size", getattr(value, "numel", lambda: 1)) is not None:
-        with contextlib.suppress(Exception):
-            return value.item()
-    if hasattr(value, "tolist"):
+    if hasattr(value, "tolist"):  # an array of no dimensions gives a number
         return value.tolist()
     return value if isinstance(value, (bool, int, float, str, type(None), list, dict)) else str(value)
 

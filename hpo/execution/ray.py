@@ -1,0 +1,220 @@
+"""Runs on a Ray cluster through Ray Tune: reused actors, no loggers, our own record in place of Tune's.
+
+As shipped, a trial costs Tune about a second, spent on an actor process, loggers and a directory for each. Actors are
+reused here, and what Tune would write is not needed: a study goes on from its own store, never from ``Tuner.restore``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from hpo.allocation.base import Done, Wait
+from hpo.config.model import SchedulerConfig
+from hpo.execution.base import Executor, Job, Source, Task
+from hpo.execution.trainable import RECORD, TrainingRun, encode
+from hpo.execution.worker import pruned_record
+from hpo.ledger import RunRecord
+from hpo.schedulers import make_scheduler
+from scaling.errors import ForetuneError, InputError
+
+__all__ = ["RayExecutor"]
+
+_QUIET = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed run has no metric
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours ends the session and says how to go on
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the record is in our store
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # objectives keep the working directory of the user
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+#: Bytes of shared memory for a local Ray: jobs and records are small, and Ray would take 30 % of the machine's memory.
+_OBJECT_STORE = 100 * 2**20
+
+
+class RayExecutor(Executor):
+    """Ray Tune on a cluster, or on this machine alone.
+
+    Args:
+        address: Of the cluster (``auto``, ``HOST:PORT``, ``ray://...``); ``None`` starts a small Ray here, for as long as
+            the executor is open, unless this process has one already.
+
+    Raises:
+        InputError: No cluster answers at ``address``.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        for name, value in _QUIET.items():
+            os.environ.setdefault(name, value)
+        for name in ("ray", "ray.tune", "ray.air", "ray.train"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        self._ours = not ray.is_initialized()
+        if self._ours:
+            self._start(address)
+        self._folder = Path(tempfile.mkdtemp(prefix="foretune-ray-"))
+
+    @staticmethod
+    def _start(address: str | None) -> None:
+        common: dict[str, Any] = {
+            "log_to_driver": False,
+            "logging_level": logging.ERROR,
+            "configure_logging": False,
+        }
+        if address is None:
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+            ray.init(
+                address="local",
+                num_cpus=int(os.environ.get("FORETUNE_CPUS", cores or 1)),
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE,
+                **common,
+            )
+            return
+        try:
+            ray.init(address=address, runtime_env={"env_vars": _QUIET}, **common)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"no Ray cluster answers there ({str(error).splitlines()[0]})",
+                source=address,
+                key="--address",
+                remedy="start one with `ray start --head`, or leave --address out to use this machine alone",
+            ) from None
+
+    def slots(self, task: Task) -> int:
+        """How many runs the cluster has room for."""
+        have = ray.cluster_resources()
+        rooms = [have.get("CPU", 0.0) / task.cpu] if task.cpu else []
+        rooms += [have.get("GPU", 0.0) / task.gpu] if task.gpu else []
+        slots = int(min(rooms, default=1.0) + 1e-9)
+        if slots < 1:
+            raise InputError(
+                f"one run asks for {task.cpu:g} CPU and {task.gpu:g} GPU, and the cluster has "
+                f"{have.get('CPU', 0):g} and {have.get('GPU', 0):g}",
+                key="resources",
+                remedy="ask for less, or give --address of a larger cluster",
+            )
+        return slots
+
+    def run(self, source: Source, task: Task, scheduler: SchedulerConfig | None = None) -> None:
+        """Run all jobs in one Ray Tune experiment."""
+        stepwise = scheduler is not None and scheduler.name != "none"
+        rule = (
+            make_scheduler(scheduler, task.metric, task.direction)
+            if scheduler is not None and stepwise
+            else None
+        )
+        searcher = _SourceSearcher(source, task.metric)
+        trainable = tune.with_parameters(
+            TrainingRun, task=task, stepwise=stepwise, last_step=_last_step(scheduler) if scheduler else None
+        )
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, {"cpu": task.cpu, "gpu": task.gpu}),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=rule,
+                num_samples=-1,
+                max_concurrent_trials=self.slots(task),
+                reuse_actors=True,
+                trial_dirname_creator=_trial_name,
+                trial_name_creator=_trial_name,
+            ),
+            run_config=tune.RunConfig(name="tune", storage_path=str(self._folder), verbose=0, callbacks=[]),
+        )
+        try:
+            tuner.fit()
+        except Exception as error:
+            if searcher.error is None:
+                raise ForetuneError(f"Ray Tune gave up: {type(error).__name__}: {error}") from error
+        if searcher.error is not None:
+            raise searcher.error
+
+    def close(self) -> None:
+        """End our Ray and remove what Tune wrote."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._ours:
+            ray.shutdown()
+
+
+def _trial_name(trial: Any) -> str:
+    return str(trial.trial_id)
+
+
+def _last_step(scheduler: SchedulerConfig) -> float | None:
+    last = scheduler.options.get("max_t")
+    return float(last) if last is not None else None
+
+
+class _SourceSearcher(Searcher):
+    """Ray Tune's view of a source. An error of the source ends the experiment, and is raised by the executor."""
+
+    def __init__(self, source: Source, metric: str) -> None:
+        super().__init__()
+        self._source = source
+        self._wanted = metric
+        self._jobs: dict[str, tuple[Job, float]] = {}
+        self.error: BaseException | None = None
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
+    ) -> bool:
+        """Tune hands over the metric; the source knows its own."""
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The source's next job; ``None`` while it waits."""
+        if self.error is not None:
+            return str(self.FINISHED)
+        try:
+            job = self._source.ask()
+        except Exception as error:
+            self.error = error
+            return str(self.FINISHED)
+        if isinstance(job, Done):
+            return str(self.FINISHED)
+        if isinstance(job, Wait):
+            return None
+        self._jobs[trial_id] = (job, time.time())
+        return encode(job)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell the source how the run ended: by itself, by a scheduler, or with its worker."""
+        job, started = self._jobs.pop(trial_id)
+        result = result or {}
+        if RECORD in result:
+            record = RunRecord.from_dict(json.loads(result[RECORD]))
+        elif error or not result:
+            reason = "the worker process died: killed, out of memory, or its machine was lost"
+            record = RunRecord(job.atom, "failed", None, {}, time.time() - started, started, reason)
+        else:
+            reports = {name: value for name, value in result.items() if name in result.get("reported", ())}
+            record = pruned_record(
+                job, self._wanted, reports, float(result.get("time_total_s", 0.0)), started
+            )
+        if self.error is None:
+            try:
+                self._source.tell(job, record)
+            except Exception as problem:
+                self.error = problem
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study's store has it all."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the study's store has it all."""

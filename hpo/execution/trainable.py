@@ -1,0 +1,161 @@
+"""One training run as a Ray Tune trainable, whose process serves many runs one after the other."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import queue
+import shutil
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from hpo.execution.base import Job, Task
+from hpo.execution.worker import OutOfTime, perform
+from hpo.ledger import Atom, RunRecord
+from hpo.schedulers import STEP
+from hpo.trial import Pruned
+
+__all__ = ["RECORD", "TrainingRun", "decode", "encode"]
+
+#: Result key of the finished run's record, as JSON: one string, which Tune does not walk through.
+RECORD = "foretune_record"
+_CHECKPOINT = "checkpoint.pickle"
+
+
+def encode(job: Job) -> dict[str, Any]:
+    """A job as Tune's configuration. Sampled values stand by themselves, where population schedulers change them."""
+    plain = {
+        "section": job.section,
+        "atom": [job.atom.configuration, job.atom.seed, job.atom.fidelity],
+        "config": dict(job.config),
+    }
+    return {"job": json.dumps(plain), "params": dict(job.sampled)}
+
+
+def decode(config: dict[str, Any]) -> Job:
+    """The job of a Tune configuration."""
+    plain = json.loads(config["job"])
+    params = dict(config.get("params", {}))
+    return Job(plain["section"], Atom(*plain["atom"]), {**plain["config"], **params}, params)
+
+
+class TrainingRun(tune.Trainable):  # type: ignore[misc]
+    """Without a scheduler one step is the whole run. With one, each step is up to the objective's next report."""
+
+    def setup(self, config: dict[str, Any], task: Task, stepwise: bool, last_step: float | None) -> None:
+        """Called once for each process."""
+        for folder in task.path:
+            if folder not in sys.path:
+                sys.path.insert(0, folder)
+        self._foretune_task = task
+        self._stepwise = stepwise
+        self._last_step = last_step
+        self._stage: _Stage | None = None
+        self._job = decode(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Called for each further run of this process."""
+        self.cleanup()
+        self._job = decode(new_config)
+        (Path(self.logdir) / _CHECKPOINT).unlink(missing_ok=True)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train to the end, or to the next report."""
+        if not self._stepwise:
+            return _final(perform(self._foretune_task, self._job), self._foretune_task.metric)
+        if self._stage is None:
+            self._stage = _Stage(
+                self._foretune_task, self._job, Path(self.logdir) / _CHECKPOINT, self._last_step
+            )
+        return self._stage.advance()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """What the objective saved last, for schedulers that pause or copy runs."""
+        saved = Path(self.logdir) / _CHECKPOINT
+        if saved.is_file():
+            shutil.copy(saved, Path(checkpoint_dir) / _CHECKPOINT)
+        (Path(checkpoint_dir) / "made").touch()
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Put back what was saved; the objective is called anew and finds it by ``trial.restore()``."""
+        self.cleanup()
+        saved = Path(str(checkpoint)) / _CHECKPOINT
+        if saved.is_file():
+            Path(self.logdir).mkdir(parents=True, exist_ok=True)
+            shutil.copy(saved, Path(self.logdir) / _CHECKPOINT)
+
+    def cleanup(self) -> None:
+        """End a run that a scheduler has stopped."""
+        if self._stage is not None:
+            self._stage.stop()
+            self._stage = None
+
+
+def _final(record: RunRecord, metric: str, step: int | None = None) -> dict[str, Any]:
+    result: dict[str, Any] = {"done": True, RECORD: json.dumps(record.to_dict())}
+    if record.value is not None:
+        result[metric] = record.value
+        result[STEP] = step if step is not None else 1
+    return result
+
+
+class _Stage:
+    """An objective in a thread of its own that stands still between its reports, until the scheduler has decided."""
+
+    def __init__(self, task: Task, job: Job, checkpoint: Path, last_step: float | None) -> None:
+        self._task = task
+        self._job = job
+        self._checkpoint = checkpoint
+        self._last_step = last_step
+        self._results: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._go = threading.Semaphore(0)
+        self._stopped = False
+        self._step: int | None = None
+        self._thread: threading.Thread | None = None
+
+    def advance(self) -> dict[str, Any]:
+        """Let the objective go on; its next report or its end."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._perform, daemon=True)
+            self._thread.start()
+        else:
+            self._go.release()
+        try:
+            return self._results.get(timeout=self._task.time_limit)
+        except queue.Empty:
+            self._raise(OutOfTime)
+            reason = f"took longer than time_limit, {self._task.time_limit:g} s, between two reports"
+            return _final(RunRecord(self._job.atom, "failed", error=reason), self._task.metric)
+
+    def stop(self) -> None:
+        """End it, at its report or wherever it is."""
+        self._stopped = True
+        self._go.release()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+            if self._thread.is_alive():
+                self._raise(Pruned)
+
+    def _perform(self) -> None:
+        record = perform(self._task, self._job, self._report, checkpoint=self._checkpoint)
+        self._results.put(_final(record, self._task.metric, self._step))
+
+    def _report(self, step: int, metrics: dict[str, float]) -> None:
+        self._step = step
+        if self._task.metric not in metrics or (self._last_step is not None and step >= self._last_step):
+            return  # at its last step a run is finished, not stopped: its own return value is the result
+        self._results.put({STEP: step, **metrics, "reported": [STEP, *metrics]})
+        self._go.acquire()
+        if self._stopped:
+            raise Pruned(f"stopped at step {step}")
+
+    def _raise(self, exception: type[BaseException]) -> None:
+        if self._thread is not None and self._thread.ident is not None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(self._thread.ident), ctypes.py_object(exception)
+            )
