@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "BayesianSampler", "make_sampler"]
 
 #: What a study file may call a sampler.
-NAMES = ("bayesian", "random", "sobol", "tpe", "cmaes")
+NAMES = ("bayesian", "random", "sobol", "tpe", "cmaes", "dehb")
 
 
 def __getattr__(name: str) -> Any:
@@ -46,7 +46,7 @@ def make_sampler(name: str, seed: int | None = None, **options: Any) -> BaseSamp
         )
     try:
         return _make(name, seed, options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise InputError(
             f"the sampler {name!r} does not take these options: {error}",
             key="sampler",
@@ -61,6 +61,10 @@ def _make(name: str, seed: int | None, options: dict[str, Any]) -> BaseSampler:
         from hpo.samplers.bayesian import BayesianSampler
 
         return BayesianSampler(seed=seed, **options)
+    if name == "dehb":
+        from hpo.samplers.dehb import DEHBSampler
+
+        return DEHBSampler(seed=seed, **options)
     if name == "sobol":
         return optuna.samplers.QMCSampler(
             qmc_type="sobol", seed=seed, **{"scramble": True, "warn_independent_sampling": False, **options}
