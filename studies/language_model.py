@@ -33,6 +33,8 @@ __all__ = ["Settings", "Transformer", "shape_for", "train"]
 
 #: How often a run reports a held-out loss for early stopping.
 REPORTS = 10
+#: Held-out sequences that those are taken on; the loss at the end is taken on all of them.
+REPORT_ON = 128
 #: Seconds between checkpoints, of runs that take longer than that.
 SAVE_EVERY = 60.0
 #: A training loss so many times that of guessing does not come back.
@@ -51,7 +53,7 @@ class Settings:
         context: Tokens in a sequence.
         warmup: Fraction of the steps over which the learning rate rises.
         final_lr: Learning rate at the end, as a fraction of the peak.
-        beta1: AdamW's; 0.8 and not 0.9, since runs here are only a few hundred steps long.
+        beta1: AdamW's; 0.8 and not 0.9, since runs here are only some hundred steps long.
         held_out: Tokens of the held-out text that the loss is taken on: the same ones in every run.
         device: ``cpu``, ``cuda`` or ``auto``.
         threads: Threads of one run on a CPU. The same number gives the same loss to the last digit.
@@ -67,7 +69,7 @@ class Settings:
     context: int = 64
     weight_decay: float = 0.1
     beta1: float = 0.8
-    beta2: float = 0.98
+    beta2: float = 0.95
     clip: float = 1.0
     warmup: float = 0.1
     final_lr: float = 0.0
@@ -321,7 +323,7 @@ class _Progress:
         """Report where it is time to, and now and then save; may raise :class:`hpo.Pruned`."""
         if self.trial is None or step not in self._report_at:
             return
-        self.trial.report(step, loss=_evaluate(self.model, self.held_out))
+        self.trial.report(step, loss=_evaluate(self.model, self.held_out[:REPORT_ON]))
         if time.monotonic() - self._saved > SAVE_EVERY:
             weights, moments = self.model.state_dict(), self.optimiser.state_dict()
             self.trial.save({"step": step, "steps": self.steps, "model": weights, "optimiser": moments})
