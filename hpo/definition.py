@@ -37,7 +37,7 @@ def definition_of(config: StudyConfig, *, sealed: bool) -> dict[str, Any]:
     return stored
 
 
-def check_unchanged(old: dict[str, Any], new: dict[str, Any], *, study: str, source: str) -> None:
+def check_unchanged(old: dict[str, Any], new: dict[str, Any], *, study: str, source: str, where: str) -> None:
     """Raise :class:`InputError` naming each frozen key that differs between two definitions."""
     differences: list[str] = []
     for key in FROZEN:
@@ -46,7 +46,7 @@ def check_unchanged(old: dict[str, Any], new: dict[str, Any], *, study: str, sou
             differences += _differences(name, old.get(name), new.get(name))
     if differences:
         raise InputError(
-            f"study {study!r} has runs of another definition: {'; '.join(differences)}",
+            f"{where} holds a study {study!r} that is another: {'; '.join(differences)}",
             source=source,
             key=differences[0].partition(" ")[0],
             remedy="give the study another name, or set this back to what it was",

@@ -17,10 +17,11 @@ from hpo.incumbents import choose
 from hpo.objective import Objective, load_objective
 from hpo.progress import Bar, Progress, Quiet
 from hpo.provenance import describe, who
+from hpo.samplers import NAMES as SAMPLERS
 from hpo.schedulers import check_scheduler
 from hpo.seeds import derive
 from hpo.space import Space
-from hpo.store import Section, folder_of, open_storage
+from hpo.store import Section, folder_of, name_of, open_storage
 from hpo.study import Study
 from hpo.tuning import Given, InTurn, Together, Tuning, sampler_for
 from scaling.errors import ForetuneError, InputError
@@ -61,6 +62,8 @@ def run(
     watcher = session.bar(test=test) if progress else Quiet()
     with watcher, session.executor() as executor:
         session.tune_and_test(executor, watcher, test=test)
+    for sealed in filter(None, session.sealed if test else ()):
+        sealed.set_attribute("closed", len(sealed.attribute("openings")))
     return Study(session.storage, config.name, where=session.where)
 
 
@@ -70,7 +73,7 @@ class _Session:
     def __init__(self, config: StudyConfig, source: str, storage: Any, address: str | None) -> None:
         self.config = config
         self.source = source
-        self.where = str(storage or "storage")
+        self.where = name_of(storage)
         self.address = address
         _check_names(config, source)
         objective = load_objective(config.objective, config.command, source=source)
@@ -189,7 +192,7 @@ class _Session:
 
             def testing() -> Source:
                 configs = candidates(config, self.tuning[index], fixed, self._baseline_section(label, tuned))
-                _open(sealed, configs)
+                _open(sealed, configs, again=False)
                 given = Given(sealed, configs, config.seeds.testing, watcher.finished)
                 watcher.resumed(sealed.name, given.ledger)
                 return given
@@ -287,23 +290,27 @@ def _task(
 
 
 def _check_names(config: StudyConfig, source: str) -> None:
-    """Samplers and schedulers are looked up by name; what is unknown is said with what is near."""
-    from hpo import samplers
-
-    known = tuple(samplers.NAMES)
-    given = [("sampler.name", config.sampler.name)]
-    if config.baseline is not None and config.baseline.tune is not None:
-        given.append(("baseline.tune.sampler.name", config.baseline.tune.sampler.name))
-    for key, name in given:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+    """Samplers and schedulers are looked up by name, their options by making one: before anything is written."""
+    tuned = config.baseline.tune if config.baseline is not None else None
+    given = [("sampler", config.sampler, config.space)]
+    if tuned is not None:
+        given.append(("baseline.tune.sampler", tuned.sampler, tuned.space or config.space))
+    for key, sampler, space in given:
+        if sampler.name not in SAMPLERS:
+            near = difflib.get_close_matches(sampler.name, SAMPLERS, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise InputError(
-                f"there is no sampler {name!r}",
+                f"there is no sampler {sampler.name!r}",
                 source=source,
-                key=key,
-                remedy=f"{hint}known are {', '.join(known)}",
+                key=f"{key}.name",
+                remedy=f"{hint}known are {', '.join(SAMPLERS)}",
             )
+        try:
+            sampler_for(sampler, space, 0)
+        except InputError as error:
+            raise InputError(
+                error.message, source=source, key=error.key or key, remedy=error.remedy
+            ) from None
     check_scheduler(config.scheduler, config.engine, source=source)
 
 
@@ -322,14 +329,21 @@ def candidates(
     return chosen
 
 
-def _open(sealed: Section, configs: Sequence[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """Put an opening of the testing seeds on the record; going on with the last one is none."""
+def _open(sealed: Section, configs: Sequence[tuple[str, Mapping[str, Any]]], *, again: bool) -> None:
+    """Put an opening of the testing seeds on the record.
+
+    Args:
+        sealed: Section of the testing runs.
+        configs: What is looked at.
+        again: Whether a look at what has been looked at before counts as a new one. Going on with an interrupted one never does.
+    """
     what = [{"role": role, "config": dict(config)} for role, config in configs]
     openings = list(sealed.attribute("openings") or [])
-    if not openings or openings[-1]["what"] != what:
-        openings.append({**who(), "what": what})
-        sealed.set_attribute("openings", openings)
-    return openings
+    known = [entry["what"] for entry in openings]
+    interrupted = bool(known) and known[-1] == what and not sealed.attribute("closed") == len(known)
+    if interrupted or (what in known and not again):
+        return
+    sealed.set_attribute("openings", [*openings, {**who(), "what": what}])
 
 
 def test(
@@ -376,10 +390,13 @@ def test(
         assert scale.testing is not None
         chosen = candidates(config, scale.tuning, scale.fixed, scale.baseline)
         chosen += [(role, {**scale.fixed, **values}) for role, values in (configs or {}).items()]
-        _open(scale.testing, chosen)
+        _open(scale.testing, chosen, again=True)
         sources.append(Given(scale.testing, chosen, config.seeds.testing, watcher.finished))
     with watcher, make_executor(engine or config.engine, address=address) as executor:
         executor.run(Together(sources), task)
+    for scale in study.scales:
+        assert scale.testing is not None
+        scale.testing.set_attribute("closed", len(scale.testing.attribute("openings")))
     return Study(study.storage, study.name, where=study.where)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from hpo.space import Space
 
-__all__ = ["DEFAULT_STORAGE", "Section", "folder_of", "open_storage", "sections_of", "study_names"]
+__all__ = ["DEFAULT_STORAGE", "Section", "folder_of", "name_of", "open_storage", "sections_of", "study_names"]
 
 #: Where studies are kept unless said otherwise: a file in the working directory.
 DEFAULT_STORAGE = "sqlite:///foretune.db"
@@ -69,6 +69,15 @@ def open_storage(where: str | Path | BaseStorage | None = None, *, must_exist: b
 def _url(where: str | Path | None) -> str:
     text = str(where) if where is not None else os.environ.get("FORETUNE_STORAGE", DEFAULT_STORAGE)
     return text if "://" in text else f"sqlite:///{text}"
+
+
+def name_of(where: object) -> str:
+    """A storage in words, for messages."""
+    return (
+        _without_password(_url(where))
+        if where is None or isinstance(where, (str, Path))
+        else type(where).__name__
+    )
 
 
 def _check_file(path: Path, url: str, must_exist: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hpo.definition import section_name
 from hpo.incumbents import Incumbent, choose
 from hpo.ledger import Ledger, RunRecord
-from hpo.store import Section, open_storage, sections_of, study_names
+from hpo.store import Section, name_of, open_storage, sections_of, study_names
 from scaling.errors import ForetuneError, InputError
 
 if TYPE_CHECKING:
@@ -165,4 +165,4 @@ def load_study(name: str, storage: str | Path | BaseStorage | None = None) -> St
     Raises:
         InputError: The database is not there, or holds no study of that name.
     """
-    return Study(open_storage(storage, must_exist=True), name, where=str(storage or "storage"))
+    return Study(open_storage(storage, must_exist=True), name, where=name_of(storage))
