@@ -122,7 +122,11 @@ class _Session:
                     new = {**definition_of(self.config, sealed=sealed), "fixed": fixed}
                     old = {**opened[section].get("definition", {}), "fixed": opened[section].get("fixed")}
                     check_unchanged(
-                        old, json.loads(json.dumps(new)), study=self.config.name, source=self.where
+                        old,
+                        json.loads(json.dumps(new)),
+                        study=self.config.name,
+                        source=self.source,
+                        where=self.where,
                     )
         for label, fixed in zip(self.config.labels, self.config.variants, strict=True):
             self.tuning.append(self._section(label, fixed, "tuning"))
