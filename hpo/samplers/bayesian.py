@@ -143,7 +143,9 @@ class _Proposal:
         from scipy.stats import qmc
 
         engine = qmc.Sobol(len(self.encoding.names), scramble=True, rng=np.random.default_rng(self.seed))
-        unit = engine.fast_forward(self.number).random(1)[0]
+        if self.number:  # scipy cannot forward by nothing
+            engine.fast_forward(self.number)
+        unit = engine.random(1)[0]
         if not self.candidates:
             return self.encoding.decode(unit)
         distance = self.encoding.encode(self.candidates) - self.encoding.encode([self.encoding.decode(unit)])
