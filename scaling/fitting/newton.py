@@ -24,6 +24,8 @@ CHUNK = 24_000
 TOLERANCE = 1e-12
 #: The same, for replicates whose last step could not be improved on: what still counts as converged.
 LOOSE = 1e-8
+#: Damping at first, and its factors after a step that did as promised and after one that was refused.
+FIRST, DOWN, UP = 0.1, 0.2, 8.0
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,9 @@ class _State:
             getattr(self, name)[rows] = getattr(other, name)[chosen]
 
 
-def _expand(problem: Problem, theta: Array, delta: float) -> _State:
-    """Second-order expansion of the objective around ``theta``."""
-    local = problem.model.local(theta, problem.bound)
+def _expand(problem: Problem, theta: Array, delta: float, exact: bool) -> _State:
+    """Second-order expansion of the objective around ``theta``; without the curvature of the law unless ``exact``."""
+    local = problem.model.local(theta, problem.bound, curved=exact)
     value, slopes = local.value, local.slopes
     residuals, usable = _residuals(problem, value)
     cost, slope, bend, weight = problem.loss.terms(residuals, delta)
@@ -135,7 +137,7 @@ def _expand(problem: Problem, theta: Array, delta: float) -> _State:
             inverse = 1.0 / value
             slope_value = slope * inverse
             square = inverse * inverse
-            outer = (w * bend - slope) * square
+            outer = (w * bend - slope if exact else w * bend) * square
             majorant = (w * weight) * square
         else:
             slope_value, outer, majorant = slope, w * bend, w * weight
@@ -147,7 +149,9 @@ def _expand(problem: Problem, theta: Array, delta: float) -> _State:
         gradient = np.matmul(slopes, slope_value[:, :, None])[:, :, 0]
         transposed = slopes.transpose(0, 2, 1)
         damping = np.matmul(slopes * majorant[:, None, :], transposed)
-        hessian = np.matmul(slopes * outer[:, None, :], transposed) + local.curvature(slope_value)
+        hessian = np.matmul(slopes * outer[:, None, :], transposed)
+        if exact:
+            hessian += local.curvature(slope_value)
     usable &= np.isfinite(gradient).all(axis=-1) & np.isfinite(hessian).all(axis=(1, 2))
     return _State(np.where(usable, total, np.inf), gradient, hessian, damping)
 
@@ -176,15 +180,18 @@ def _step(
     return solved * scale, promised
 
 
-def _minimise_chunk(problem: Problem, theta: Array, delta: float, limit: int) -> Minimum:
+def _minimise_chunk(
+    problem: Problem, theta: Array, delta: float, limit: int, tolerance: float, exact: bool
+) -> Minimum:
     count = len(theta)
     theta = np.clip(theta, problem.low, problem.high)
-    state = _expand(problem, theta, delta)
-    lam = np.full(count, 1e-3)
+    state = _expand(problem, theta, delta, exact)
+    # Steps that do not know the law's curvature start short.
+    lam = np.full(count, FIRST if exact else 1.0)
     left = np.full(count, np.inf)
     active = np.isfinite(state.cost)
     iterations = 0
-    exact = 1e-29 * problem.target.shape[-1]
+    floor = 1e-29 * problem.target.shape[-1]
     while active.any() and iterations < limit:
         iterations += 1
         rows = np.flatnonzero(active)
@@ -192,10 +199,11 @@ def _minimise_chunk(problem: Problem, theta: Array, delta: float, limit: int) ->
         frozen = ((here <= problem.low) & (gradient > 0)) | ((here >= problem.high) & (gradient < 0))
         step, promised = _step(state, rows, lam[rows], frozen)
         trial = np.clip(here + step, problem.low, problem.high)
-        after = _expand(problem if len(rows) == count else problem.take(rows, count), trial, delta)
+        part = problem if len(rows) == count else problem.take(rows, count)
+        after = _expand(part, trial, delta, exact)
         before = state.cost[rows]
         gained = before - after.cost
-        tiny = (promised >= 0) & (promised <= TOLERANCE * before) & (lam[rows] <= 1e-2)
+        tiny = (promised >= 0) & (promised <= tolerance * before) & (lam[rows] <= 1e-2)
         good = (promised > 0) & (gained >= 1e-4 * promised)
         accept = good | (tiny & (gained >= -1e-14 * before))
         state.put(rows[accept], after, accept)
@@ -204,14 +212,14 @@ def _minimise_chunk(problem: Problem, theta: Array, delta: float, limit: int) ->
             ratio = gained / promised
         lam[rows] = np.where(
             accept,
-            np.where(ratio > 0.5, lam[rows] * 0.05, np.where(ratio < 0.1, lam[rows] * 2, lam[rows])),
-            np.maximum(lam[rows] * 8.0, 1e-4),
+            np.where(ratio > 0.5, lam[rows] * DOWN, np.where(ratio < 0.1, lam[rows] * 2, lam[rows])),
+            np.maximum(lam[rows] * UP, 1e-3),
         )
         left[rows] = np.where(promised >= 0, promised / np.maximum(before, 1e-300), left[rows])
         active[rows[tiny | (lam[rows] > 1e10)]] = False
         # An objective that is zero to rounding has nothing left to gain.
-        active[rows[state.cost[rows] <= exact]] = False
-    done = state.cost <= exact
+        active[rows[state.cost[rows] <= floor]] = False
+    done = state.cost <= floor
     gain = np.where(done, 0.0, np.minimum(left, _gain(state, problem, theta)))
     return Minimum(theta, state.cost, gain, np.isfinite(state.cost) & (gain <= LOOSE), iterations)
 
@@ -229,7 +237,15 @@ def _gain(state: _State, problem: Problem, theta: Array) -> Array:
     return np.where(np.isfinite(share), share, np.inf)
 
 
-def minimise(problem: Problem, theta: Array, delta: float, *, limit: int = 100) -> Minimum:
+def minimise(
+    problem: Problem,
+    theta: Array,
+    delta: float,
+    *,
+    limit: int = 100,
+    tolerance: float = TOLERANCE,
+    exact: bool = True,
+) -> Minimum:
     """Bring every replicate to a minimum of its summed objective.
 
     Args:
@@ -237,16 +253,18 @@ def minimise(problem: Problem, theta: Array, delta: float, *, limit: int = 100) 
         theta: Where to start, search coordinates, shape ``(R, p)``.
         delta: Scale of the loss.
         limit: Most steps for a replicate.
+        tolerance: A replicate is done when a full step would lower its objective by less than this share.
+        exact: Newton steps; Gauss-Newton steps otherwise, which are never led astray far from the minimum.
     """
     count = len(theta)
     runs = max(problem.target.shape[-1], 1)
     size = max(1, CHUNK // runs)
     if count <= size:
-        return _minimise_chunk(problem, theta, delta, limit)
+        return _minimise_chunk(problem, theta, delta, limit, tolerance, exact)
     pieces = []
     for first in range(0, count, size):
         rows = np.arange(first, min(first + size, count))
-        pieces.append(_minimise_chunk(problem.take(rows, count), theta[rows], delta, limit))
+        pieces.append(_minimise_chunk(problem.take(rows, count), theta[rows], delta, limit, tolerance, exact))
     return Minimum(
         np.concatenate([piece.theta for piece in pieces]),
         np.concatenate([piece.objective for piece in pieces]),

@@ -355,63 +355,64 @@ class Program:
     """
 
     def __init__(self, outputs: Sequence[Expr], inputs: Sequence[str]) -> None:
-        self.outputs = tuple(outputs)
         self.inputs = tuple(inputs)
-        self._fixed: list[Expr] = []
-        self._steps: list[Expr] = []
-        seen: set[int] = set()
+        nodes = _ordered(outputs)
+        slots = {id(node): slot for slot, node in enumerate(nodes)}
+        self._empty: list[Any] = [node.payload if node.op == "const" else None for node in nodes]
+        symbols = {node.payload: slots[id(node)] for node in nodes if node.op == "symbol"}
+        self._inputs = [(name, slot) for name, slot in symbols.items() if name in self.inputs]
+        self._parameters = [(name, slot) for name, slot in symbols.items() if name not in self.inputs]
+        self._outputs = [slots[id(node)] for node in outputs]
         known = set(inputs)
+        self._fixed: list[_Step] = []
+        self._steps: list[_Step] = []
+        for node in nodes:
+            if node.op in ("symbol", "const"):
+                continue
+            step = (_EVALUATE[node.op], tuple(slots[id(arg)] for arg in node.args), slots[id(node)])
+            (self._fixed if node.symbols <= known else self._steps).append(step)
 
-        def visit(node: Expr) -> None:
-            if id(node) in seen:
-                return
-            seen.add(id(node))
-            for arg in node.args:
-                visit(arg)
-            if node.op not in ("symbol", "const"):
-                (self._fixed if node.symbols <= known else self._steps).append(node)
-
-        for output in self.outputs:
-            visit(output)
-        self._constants = {i: node for i, node in _constants(self.outputs).items()}
-
-    def bind(self, inputs: Mapping[str, Array]) -> dict[int, Any]:
-        """Values of everything that depends on the inputs alone, by node."""
-        values: dict[int, Any] = {i: node.payload for i, node in self._constants.items()}
-        for node in _symbols(self.outputs):
-            if node.payload in self.inputs:
-                values[id(node)] = np.asarray(inputs[node.payload], dtype=np.float64)
-        with np.errstate(all="ignore"):
-            for node in self._fixed:
-                values[id(node)] = _EVALUATE[node.op](*[values[id(arg)] for arg in node.args])
+    def bind(self, inputs: Mapping[str, Array]) -> list[Any]:
+        """Values of everything that depends on the inputs alone."""
+        values = list(self._empty)
+        for name, slot in self._inputs:
+            values[slot] = np.asarray(inputs[name], dtype=np.float64)
+        _run(self._fixed, values)
         return values
 
-    def run(self, bound: Mapping[int, Any], parameters: Mapping[str, Array]) -> list[Any]:
+    def run(self, bound: Sequence[Any], parameters: Mapping[str, Array]) -> list[Any]:
         """The outputs' values; shapes follow numpy broadcasting of ``parameters`` and the bound inputs."""
-        values: dict[int, Any] = dict(bound)
-        for node in _symbols(self.outputs):
-            if node.payload in parameters:
-                values[id(node)] = parameters[node.payload]
-        with np.errstate(all="ignore"):
-            for node in self._steps:
-                values[id(node)] = _EVALUATE[node.op](*[values[id(arg)] for arg in node.args])
-        return [values[id(node)] for node in self.outputs]
+        values = list(bound)
+        for name, slot in self._parameters:
+            values[slot] = parameters[name]
+        _run(self._steps, values)
+        return [values[slot] for slot in self._outputs]
 
 
-def _walk(outputs: Sequence[Expr]) -> dict[int, Expr]:
+#: A function, the slots of its arguments, the slot of its result.
+_Step = tuple[Callable[..., Any], tuple[int, ...], int]
+
+
+def _run(steps: Sequence[_Step], values: list[Any]) -> None:
+    with np.errstate(all="ignore"):
+        for function, arguments, slot in steps:
+            if len(arguments) == 2:
+                values[slot] = function(values[arguments[0]], values[arguments[1]])
+            else:
+                values[slot] = function(values[arguments[0]])
+
+
+def _ordered(outputs: Sequence[Expr]) -> list[Expr]:
+    """Every node below the outputs, arguments before what uses them."""
     found: dict[int, Expr] = {}
-    stack = list(outputs)
-    while stack:
-        node = stack.pop()
-        if id(node) not in found:
-            found[id(node)] = node
-            stack.extend(node.args)
-    return found
 
+    def visit(node: Expr) -> None:
+        if id(node) in found:
+            return
+        for arg in node.args:
+            visit(arg)
+        found[id(node)] = node
 
-def _constants(outputs: Sequence[Expr]) -> dict[int, Expr]:
-    return {i: node for i, node in _walk(outputs).items() if node.op == "const"}
-
-
-def _symbols(outputs: Sequence[Expr]) -> list[Expr]:
-    return [node for node in _walk(outputs).values() if node.op == "symbol"]
+    for output in outputs:
+        visit(output)
+    return list(found.values())

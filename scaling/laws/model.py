@@ -17,6 +17,8 @@ from scaling.laws.expression import Expr, Program
 __all__ = ["Local", "Model", "NumericalModel", "SymbolicModel"]
 
 Array = NDArray[np.float64]
+#: Slots of the programs for the value, for slopes too, and for second derivatives too.
+_Bound = tuple[list[Any], list[Any], list[Any]]
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class Model(Protocol):
     def value(self, theta: Array, bound: Any) -> Array:
         """The law at ``theta`` (shape ``(R, p)``), shape ``(R, n)``."""
 
-    def local(self, theta: Array, bound: Any) -> Local:
-        """The law with its derivatives at ``theta`` (shape ``(R, p)``)."""
+    def local(self, theta: Array, bound: Any, *, curved: bool = True) -> Local:
+        """The law with its derivatives at ``theta`` (shape ``(R, p)``); second ones only where ``curved``."""
 
 
 class SymbolicModel:
@@ -67,30 +69,38 @@ class SymbolicModel:
             (j, k, bend) for j, k, bend in bends if not (bend.op == "const" and bend.payload == 0.0)
         ]
         self._value = Program([expression], inputs)
+        self._slopes = Program([expression, *slopes], inputs)
         self._local = Program([expression, *slopes, *(bend for _, _, bend in self.bends)], inputs)
 
-    def bind(self, inputs: Mapping[str, Array]) -> dict[int, Any]:
+    def bind(self, inputs: Mapping[str, Array]) -> _Bound:
         """See :class:`Model`."""
-        return self._local.bind({name: inputs[name] for name in self.inputs})
+        return self._value.bind(inputs), self._slopes.bind(inputs), self._local.bind(inputs)
 
-    def take(self, bound: dict[int, Any], rows: NDArray[np.intp], count: int) -> dict[int, Any]:
+    def take(self, bound: _Bound, rows: NDArray[np.intp], count: int) -> _Bound:
         """See :class:`Model`."""
-        return {
-            key: value[rows] if np.ndim(value) == 2 and len(value) == count else value
-            for key, value in bound.items()
-        }
+        value, slopes, local = (
+            [
+                entry[rows]
+                if isinstance(entry, np.ndarray) and entry.ndim == 2 and len(entry) == count
+                else entry
+                for entry in part
+            ]
+            for part in bound
+        )
+        return value, slopes, local
 
     def _arguments(self, theta: Array) -> dict[str, Array]:
         return {name: theta[:, j, None] for j, name in enumerate(self.parameters)}
 
-    def value(self, theta: Array, bound: dict[int, Any]) -> Array:
+    def value(self, theta: Array, bound: _Bound) -> Array:
         """See :class:`Model`."""
-        result: Array = np.asarray(self._value.run(bound, self._arguments(theta))[0])
+        result: Array = np.asarray(self._value.run(bound[0], self._arguments(theta))[0])
         return result
 
-    def local(self, theta: Array, bound: dict[int, Any]) -> Local:
+    def local(self, theta: Array, bound: _Bound, *, curved: bool = True) -> Local:
         """See :class:`Model`."""
-        outputs = self._local.run(bound, self._arguments(theta))
+        program, part = (self._local, bound[2]) if curved else (self._slopes, bound[1])
+        outputs = program.run(part, self._arguments(theta))
         value = outputs[0]
         count = len(self.parameters)
         slopes = np.empty((theta.shape[0], count, value.shape[-1]))
@@ -153,7 +163,7 @@ class NumericalModel:
         size = max(column.shape[-1] for column in bound)
         return np.array(np.broadcast_to(np.asarray(value, dtype=np.float64), (theta.shape[0], size)))
 
-    def local(self, theta: Array, bound: list[Array]) -> Local:
+    def local(self, theta: Array, bound: list[Array], *, curved: bool = True) -> Local:
         """See :class:`Model`."""
         count = theta.shape[1]
         value = self.value(theta, bound)

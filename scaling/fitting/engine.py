@@ -20,6 +20,10 @@ Array = NDArray[np.float64]
 KEEP = 8
 #: Scale of residuals at which annealing begins.
 FIRST_DELTA = 0.1
+#: While annealing, a minimum is near enough when a step would gain less than this share of the objective.
+ROUGH = 1e-3
+#: Each delta is about this share smaller than the one before.
+SPACING = 10.0
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,10 @@ def _problem(law: Law, inputs: Mapping[str, Array], target: Array, weights: Arra
 
 
 def _schedule(loss: Loss, delta: float) -> list[float]:
-    """Deltas from :data:`FIRST_DELTA` down to the target, each about a fifth of the one before."""
+    """Deltas from :data:`FIRST_DELTA` down to the target."""
     if not loss.annealed or delta >= FIRST_DELTA:
         return [delta]
-    steps = max(1, round(np.log(FIRST_DELTA / delta) / np.log(5.0)))
+    steps = max(1, round(np.log(FIRST_DELTA / delta) / np.log(SPACING)))
     return [float(value) for value in np.geomspace(FIRST_DELTA, delta, steps + 1)]
 
 
@@ -64,8 +68,32 @@ def _anneal(problem: Problem, theta: Array, delta: float) -> Minimum:
     """Follow the minimum from a nearly quadratic objective to the one asked for."""
     *wide, last = _schedule(problem.loss, delta)
     for scale in wide:
-        theta = minimise(problem, theta, scale, limit=12).theta
+        theta = minimise(problem, theta, scale, limit=12, tolerance=ROUGH, exact=False).theta
     return minimise(problem, theta, last)
+
+
+def _merge(problem: Problem, theta: Array, delta: float) -> tuple[Array, NDArray[np.intp]]:
+    """Starts that came to the same place as one, the best of each, and how many each stands for.
+
+    The same place is one where the law's values differ by less than a tenth of the residuals: parameters may differ
+    widely along directions that the data hardly see.
+    """
+    value = problem.model.value(theta, problem.bound)
+    with np.errstate(all="ignore"):
+        scale = np.log(value) - np.log(problem.target) if problem.log else value - problem.target
+    cost = objective(problem, theta, delta)
+    spread = np.sqrt((scale**2).mean(axis=1))
+    kept: list[int] = []
+    counts: list[int] = []
+    for row in np.argsort(cost, kind="stable"):
+        for place, other in enumerate(kept):
+            if np.sqrt(((scale[row] - scale[other]) ** 2).mean()) < 0.1 * spread[other]:
+                counts[place] += 1
+                break
+        else:
+            kept.append(int(row))
+            counts.append(1)
+    return theta[kept], np.array(counts)
 
 
 def solve(
@@ -125,9 +153,12 @@ def _solve_point(
         first = _schedule(loss, delta)[0]
         order = np.argsort(objective(problem, search, first), kind="stable")
         search = search[order[:KEEP]]
-    found = _anneal(problem, search, delta)
+    first = _schedule(loss, delta)[0]
+    rough = minimise(problem, search, first, limit=12, tolerance=ROUGH, exact=False).theta
+    distinct, counts = _merge(problem, rough, first)
+    found = _anneal(problem, distinct, delta)
     best = int(np.argmin(found.objective))
-    reached = int((found.objective <= found.objective[best] * (1 + 1e-6) + 1e-28).sum())
+    reached = int(counts[found.objective <= found.objective[best] * (1 + 1e-6) + 1e-28].sum())
     return Solution(
         law.to_natural(found.theta[best : best + 1]),
         found.objective[best : best + 1],
