@@ -16,12 +16,13 @@ from hpo.trial import Diverged, Pruned, Trial
 
 if TYPE_CHECKING:
     from hpo import samplers
-    from hpo.protocol import evaluate, run
+    from hpo.evaluation import evaluate
+    from hpo.protocol import run
     from hpo.study import Study, load_study
 
 __all__ = ["Diverged", "Pruned", "Study", "Trial", "evaluate", "load_study", "run", "samplers"]
 
-_LAZY = {"run": "hpo.protocol", "evaluate": "hpo.protocol", "Study": "hpo.study", "load_study": "hpo.study"}
+_LAZY = {"run": "hpo.protocol", "evaluate": "hpo.evaluation", "Study": "hpo.study", "load_study": "hpo.study"}
 
 
 def __getattr__(name: str) -> Any:

@@ -52,7 +52,8 @@ class Budget(BaseModel):
     @property
     def kind(self) -> Kind:
         """The unit it is given in."""
-        return next(name for name, value in self if value is not None)  # type: ignore[return-value]
+        kinds: tuple[Kind, ...] = ("trials", "runs", "hours", "flops")
+        return next(kind for kind in kinds if getattr(self, kind) is not None)
 
     @property
     def amount(self) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 from hpo.config.model import StudyConfig
 from scaling.errors import InputError
 
-__all__ = ["FROZEN", "check_unchanged", "definition_of", "section_name"]
+__all__ = ["FROZEN", "SEALED", "check_unchanged", "definition_of", "section_name"]
 
 #: Keys that give the runs their meaning. Budget, engine, sampler and scheduler may change between sessions.
 FROZEN = ("objective", "metric", "direction", "space", "fixed", "seeds")
@@ -26,8 +26,8 @@ def definition_of(config: StudyConfig, *, sealed: bool) -> dict[str, Any]:
 
     Args:
         config: The study.
-        sealed: Whether it is to be kept with the sealed runs. Elsewhere, where samplers and schedulers could read it, the
-            testing seeds are left out.
+        sealed: Whether it is to be kept with the sealed runs. Elsewhere, where samplers and schedulers could read
+            it, the testing seeds are left out.
     """
     exclude: dict[str, Any] = {"objective": True, "command": True}
     if not sealed:

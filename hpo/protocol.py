@@ -24,13 +24,12 @@ from hpo.space import Space
 from hpo.store import Section, folder_of, name_of, open_storage
 from hpo.study import Study
 from hpo.tuning import Given, InTurn, Together, Tuning, sampler_for
-from scaling.errors import ForetuneError, InputError
+from scaling.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from optuna.storages import BaseStorage
 
-__all__ = ["evaluate", "run", "test"]
+__all__ = ["candidates", "open_testing", "run", "task_of", "weight_of"]
 
 
 def run(
@@ -42,7 +41,9 @@ def run(
     progress: bool = True,
     test: bool = True,
 ) -> Study:
-    """Tune, then test the incumbent and the baseline. Goes on where an interrupted study was, and repeats no finished run.
+    """Tune, then test the incumbent and the baseline.
+
+    Goes on where an interrupted study was, and repeats no finished run.
 
     Args:
         study: A study file, or the same as a mapping, whose objective may be the function itself.
@@ -78,7 +79,7 @@ class _Session:
         _check_names(config, source)
         objective = load_objective(config.objective, config.command, source=source)
         self.storage = open_storage(storage)
-        self.task = _task(
+        self.task = task_of(
             objective,
             config,
             self.storage,
@@ -103,7 +104,7 @@ class _Session:
                 tested = 1 if config.baseline is None else 2
                 parts[section_name(config.name, label, sealed=True)] = tested * len(config.seeds.testing)
             planned |= parts
-            weights |= dict.fromkeys(parts, _weight(fixed))
+            weights |= dict.fromkeys(parts, weight_of(fixed))
         return Bar(config.name, planned, weights, config.metric, config.direction)
 
     def executor(self) -> Executor:
@@ -196,7 +197,7 @@ class _Session:
 
             def testing() -> Source:
                 configs = candidates(config, self.tuning[index], fixed, self._baseline_section(label, tuned))
-                _open(sealed, configs, again=False)
+                open_testing(sealed, configs, again=False)
                 given = Given(sealed, configs, config.seeds.testing, watcher.finished)
                 watcher.resumed(sealed.name, given.ledger)
                 return given
@@ -242,19 +243,20 @@ def _allocation(config: StudyConfig) -> Allocation:
                 key="budget",
                 remedy="give budget: {runs: N}, or allocation: fixed",
             )
-        return Racing(config.seeds.tuning, planned, config.direction, **config.seeds.options)
+        racing: Allocation = Racing(config.seeds.tuning, planned, config.direction, **config.seeds.options)
+        return racing
     from hpo.allocation.fixed import Fixed
 
     if config.budget.runs is not None and config.budget.runs < len(config.seeds.tuning):
         raise InputError(
-            f"{config.budget.runs} runs are fewer than the {len(config.seeds.tuning)} tuning seeds of one configuration",
+            f"{config.budget.runs} runs are fewer than {len(config.seeds.tuning)}, the tuning seeds of one configuration",
             key="budget.runs",
             remedy="raise it, use fewer tuning seeds, or allocation: racing",
         )
     return Fixed(config.seeds.tuning, config.budget)
 
 
-def _weight(fixed: Mapping[str, Any]) -> float:
+def weight_of(fixed: Mapping[str, Any]) -> float:
     """Relative cost of one run: N times D where the study says both."""
     try:
         return float(fixed["params"]) * float(fixed["tokens"])
@@ -262,15 +264,7 @@ def _weight(fixed: Mapping[str, Any]) -> float:
         return 1.0
 
 
-def _test_bar(study: Study, config: StudyConfig, further: int) -> Bar:
-    tested = 1 + (config.baseline is not None) + further
-    names = {scale.testing.name: scale for scale in study.scales if scale.testing is not None}
-    planned: dict[str, int | None] = dict.fromkeys(names, tested * len(config.seeds.testing))
-    weights = {name: _weight(scale.fixed) for name, scale in names.items()}
-    return Bar(f"{study.name} on testing seeds", planned, weights, config.metric, config.direction)
-
-
-def _task(
+def task_of(
     objective: Objective,
     config: StudyConfig | None,
     storage: BaseStorage,
@@ -279,6 +273,7 @@ def _task(
     direction: str,
     resources: Resources,
 ) -> Task:
+    """What executors need to know of a study or an evaluation."""
     folder = folder_of(storage)
     return Task(
         objective,
@@ -333,140 +328,19 @@ def candidates(
     return chosen
 
 
-def _open(sealed: Section, configs: Sequence[tuple[str, Mapping[str, Any]]], *, again: bool) -> None:
+def open_testing(sealed: Section, configs: Sequence[tuple[str, Mapping[str, Any]]], *, again: bool) -> None:
     """Put an opening of the testing seeds on the record.
 
     Args:
         sealed: Section of the testing runs.
         configs: What is looked at.
-        again: Whether a look at what has been looked at before counts as a new one. Going on with an interrupted one never does.
+        again: Whether a look at what has been looked at before counts as a new one. Going on with an interrupted one
+            never does.
     """
     what = [{"role": role, "config": dict(config)} for role, config in configs]
     openings = list(sealed.attribute("openings") or [])
     known = [entry["what"] for entry in openings]
-    interrupted = bool(known) and known[-1] == what and not sealed.attribute("closed") == len(known)
+    interrupted = bool(known) and known[-1] == what and sealed.attribute("closed") != len(known)
     if interrupted or (what in known and not again):
         return
     sealed.set_attribute("openings", [*openings, {**who(), "what": what}])
-
-
-def test(
-    study: Study,
-    configs: Mapping[str, Mapping[str, Any]] | None = None,
-    *,
-    objective: Any = None,
-    address: str | None = None,
-    engine: str | None = None,
-    progress: bool = True,
-) -> Study:
-    """Open the sealed testing seeds of a study: its incumbent and baseline, or ``configs``, run on each of them.
-
-    Each opening is on the record (``study.openings``); one after the first is reported as such by ``hpo test``.
-
-    Args:
-        study: A study that has been tuned.
-        configs: Further configurations by a name of yours, tested as well.
-        objective: The function, where the record cannot name one that imports.
-        address: Of a Ray cluster.
-        engine: In place of the study's own.
-        progress: Whether to show a progress bar.
-    """
-    definition = dict(study.definition)
-    if objective is not None:
-        definition["objective"] = objective
-    config = load_config(definition)
-    if not config.seeds.testing:
-        raise InputError(
-            "the study has no testing seeds", key="seeds.testing", remedy="start a study that has some"
-        )
-    function = load_objective(config.objective, config.command, source=study.name)
-    task = _task(
-        function,
-        config,
-        study.storage,
-        metric=config.metric,
-        direction=config.direction,
-        resources=config.resources,
-    )
-    watcher = _test_bar(study, config, len(configs or {})) if progress else Quiet()
-    sources: list[Source] = []
-    for scale in study.scales:
-        assert scale.testing is not None
-        chosen = candidates(config, scale.tuning, scale.fixed, scale.baseline)
-        chosen += [(role, {**scale.fixed, **values}) for role, values in (configs or {}).items()]
-        _open(scale.testing, chosen, again=True)
-        sources.append(Given(scale.testing, chosen, config.seeds.testing, watcher.finished))
-    with watcher, make_executor(engine or config.engine, address=address) as executor:
-        executor.run(Together(sources), task)
-    for scale in study.scales:
-        assert scale.testing is not None
-        scale.testing.set_attribute("closed", len(scale.testing.attribute("openings")))
-    return Study(study.storage, study.name, where=study.where)
-
-
-def evaluate(
-    objective: str | Callable[..., Any],
-    configs: Sequence[Mapping[str, Any]],
-    seeds: Sequence[int],
-    *,
-    name: str,
-    metric: str = "loss",
-    direction: str = "minimize",
-    storage: str | Path | BaseStorage | None = None,
-    engine: str = "ray",
-    address: str | None = None,
-    roles: Sequence[str] | None = None,
-    resources: Mapping[str, float] | None = None,
-    progress: bool = True,
-) -> pd.DataFrame:
-    """Run given configurations on given seeds, recorded and resumable like a study.
-
-    Args:
-        objective: ``module:function`` or the function.
-        configs: Whole configurations.
-        seeds: Each configuration is run on each.
-        name: In the storage. The same name goes on where it was; further configurations and seeds may be added.
-        metric: Which of the returned numbers is the value.
-        direction: Whether less or more of it is better.
-        storage, engine, address, progress: As in :func:`run`.
-        roles: A word for each configuration, shown in the table.
-        resources: ``cpu`` and ``gpu`` of one run.
-
-    Returns:
-        The runs table of these configurations on these seeds, in their order.
-    """
-    function = load_objective(objective, None)
-    opened = open_storage(storage)
-    attributes = {
-        "study": name,
-        "phase": "given",
-        "label": "",
-        "fixed": {},
-        "metric": metric,
-        "direction": direction,
-        "definition": {
-            "name": name,
-            "objective": objective if isinstance(objective, str) else repr(objective),
-        },
-    }
-    section = Section.create(opened, name, direction, attributes)
-    if section.attributes.get("phase") != "given":
-        raise InputError(f"{name!r} is a study already", key="name", remedy="give these runs another name")
-    section.set_attribute("provenance", [*(section.attribute("provenance") or []), describe()])
-    task = _task(
-        function, None, opened, metric=metric, direction=direction, resources=Resources(**(resources or {}))
-    )
-    watcher = Bar(name, {name: len(configs) * len(seeds)}, {}, metric, direction) if progress else Quiet()
-    source = Given(
-        section, list(zip(roles or [""] * len(configs), configs, strict=True)), seeds, watcher.finished
-    )
-    watcher.resumed(name, source.ledger)
-    with watcher, make_executor(engine, address=address) as executor:
-        executor.run(source, task)
-    table = Study(opened, name).runs
-    order = {
-        (number, seed): i for i, (number, seed) in enumerate((n, s) for n in source.numbers for s in seeds)
-    }
-    keys = [order.get((int(n), int(s))) for n, s in zip(table["configuration"], table["seed"], strict=True)]
-    table = table.assign(_order=keys).dropna(subset=["_order"]).sort_values("_order")
-    return table.drop(columns="_order").reset_index(drop=True)

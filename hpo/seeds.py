@@ -41,8 +41,8 @@ class Seeds(BaseModel):
         both = sorted(set(self.tuning) & set(self.testing))
         if both:
             raise ValueError(
-                f"{both} are tuning and testing seeds at once; a configuration chosen on a seed cannot be tested on it, "
-                "so take them out of one list"
+                f"{both} are tuning and testing seeds at once; what was chosen on a seed cannot be tested on it: "
+                "take them out of one list"
             )
         return self
 
@@ -50,8 +50,8 @@ class Seeds(BaseModel):
 def derive(seed: int, *parts: object) -> int:
     """A seed in [0, 2**32) that depends on ``seed`` and on ``parts``, the same on every machine and in every process.
 
-    A sampler that is seeded anew for each proposal, from the study's seed and the number of the proposal, draws the same
-    in an interrupted study as in one that ran through; and it never draws its first proposals again.
+    A sampler that is seeded anew for each proposal, from the study's seed and the proposal's number, draws the same in
+    an interrupted study as in one that ran through; and it never draws its first proposals again.
     """
     text = "/".join(str(part) for part in (seed, *parts))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")

@@ -1,8 +1,8 @@
 """The record of studies in an Optuna storage. The only place that knows how it is laid out there.
 
-A study is one or more *sections*, each an Optuna study of its own: ``NAME`` (or ``NAME/SCALE`` at each scale) holds the
-tuning runs, and ``NAME::testing`` the sealed ones, which no sampler, scheduler or callback is handed. A configuration is
-an Optuna trial, its runs are user attributes of that trial, each written once when the run has finished. A trial is
+A study is one or more *sections*, each an Optuna study of its own: ``NAME`` (or ``NAME/SCALE`` at each scale) holds
+the tuning runs, and ``NAME::testing`` the sealed ones, which no sampler, scheduler or callback is handed. A configuration
+is an Optuna trial, its runs are user attributes of that trial, each written once when the run has finished. A trial is
 RUNNING while its configuration may get more runs; then it is told the mean over its seeds, or that it failed.
 """
 
@@ -116,7 +116,7 @@ def _database(url: str, *, sqlite: bool) -> BaseStorage:
 
 
 def _quicken(storage: Any) -> None:
-    """Write-ahead log, synced at checkpoints: commits survive kill -9 at a fraction of the cost, and readers never wait."""
+    """Write-ahead log, synced at checkpoints: commits survive kill -9 at a fraction of the cost; readers never wait."""
     import sqlalchemy
 
     def configure(connection: Any, _: object) -> None:
@@ -172,7 +172,7 @@ class Section:
         known = {entry.study_name: entry.user_attrs for entry in storage.get_all_studies()}
         if not known.get(name):  # made by a driver that was killed before it could say what for: say it now
             study = optuna.create_study(
-                storage=storage, study_name=name, direction=direction, load_if_exists=True
+                storage=storage, study_name=name, directions=[direction], load_if_exists=True
             )
             study.set_user_attr(SECTION, dict(attributes))
         return cls(storage, name)

@@ -54,7 +54,8 @@ class Scale:
         Raises:
             ForetuneError: No configuration has completed.
         """
-        return choose(self.ledger, self.direction)
+        chosen: Incumbent = choose(self.ledger, self.direction)
+        return chosen
 
 
 class Study:
@@ -149,8 +150,8 @@ class Study:
         ]
 
     def test(self, configs: dict[str, dict[str, Any]] | None = None, **options: Any) -> Study:
-        """Open the testing seeds: run the incumbent and the baseline on them; see :func:`hpo.protocol.test`."""
-        from hpo.protocol import test
+        """Open the testing seeds: run the incumbent and the baseline on them; see :func:`hpo.testing.test`."""
+        from hpo.testing import test
 
         return test(self, configs, **options)
 

@@ -65,7 +65,7 @@ class Trial:
             self._on_report(int(step), plain)
 
     def save(self, state: Any) -> None:
-        """Keep ``state`` (anything that pickles) so that an interrupted run can go on from here. Replaces the last one."""
+        """Keep ``state`` (anything that pickles), in place of the last, for an interrupted run to go on from."""
         content = pickle.dumps(state)
         if self._checkpoint is None:
             self._saved = content

@@ -1,4 +1,4 @@
-"""The loop of a study: the allocation says what is next, the sampler proposes, the record is kept. Engines only run jobs."""
+"""The loop of a study: the allocation says what is next, the sampler proposes, the record is kept; engines run jobs."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Listener = Callable[[Job, RunRecord], None]
 def sampler_for(config: SamplerConfig, space: Space, number: int) -> BaseSampler:
     """The sampler that draws configuration ``number``.
 
-    Made anew for each from the study's seed and the number, so that a resumed study draws what an uninterrupted one would
-    have, and none twice. Sobol's sequence and our own sampler find their place by the number, so that they keep one seed.
+    Made anew for each from the study's seed and the number, so that a resumed study draws what an uninterrupted one
+    would have, and none twice. Sobol's sequence and our own sampler find their place by the number: they keep one seed.
     """
     from hpo.samplers import make_sampler
 

@@ -59,8 +59,8 @@ def _say_openings(found: dict[str, Any]) -> None:
     print(f"testing seeds: opened {last['when']} by {last['who']} on {last['host']}")
     if found["second_look"]:
         print(
-            f"testing seeds: this was not the first look (there have been {len(openings)}); what was chosen after the first "
-            "has been chosen with their help"
+            f"testing seeds: this was not the first look (there have been {len(openings)}); "
+            "what was chosen after the first has been chosen with their help"
         )
 
 

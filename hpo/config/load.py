@@ -48,8 +48,9 @@ def load_config(
         if not list(overrides):
             return source
         source = source.model_dump(exclude_unset=True)
+    lines: dict[Path_, int] = {}
     if isinstance(source, Mapping):
-        content, lines, name = dict(source), {}, "study"
+        content, name = dict(source), "study"
     else:
         content, lines, name = _read(Path(source))
     said: dict[Path_, str] = {}
@@ -71,7 +72,7 @@ def parse_override(text: str) -> tuple[Path_, Any]:
             f"cannot read {text!r}", source="command line", remedy="write key=value, as in budget.trials=5"
         )
     try:
-        return tuple(key.strip().split(".")), yaml.load(value, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        return tuple(key.strip().split(".")), yaml.load(value, Loader=_Loader)  # it is a SafeLoader
     except yaml.YAMLError as error:
         raise InputError(
             f"the value of {text!r} is not YAML ({error})", source="command line", key=key
@@ -122,7 +123,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[Path_, int], str]:
     return content, lines, str(path)
 
 
-def _note_lines(node: yaml.Node, path: Path_, lines: dict[Path_, int], source: str) -> None:
+def _note_lines(node: yaml.Node | None, path: Path_, lines: dict[Path_, int], source: str) -> None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here = (*path, str(key.value))
@@ -212,9 +213,7 @@ def _plain(location: Sequence[str | int], content: Any) -> Path_:
     for index, part in enumerate(location):
         step = str(part)
         last = index == len(location) - 1
-        if isinstance(here, Mapping) and part in here:
-            here = here[part]
-        elif isinstance(here, (list, tuple)) and isinstance(part, int) and part < len(here):
+        if _holds(here, part):
             here = here[part]
         elif not last:
             continue
@@ -231,6 +230,12 @@ def _plain(location: Sequence[str | int], content: Any) -> Path_:
             continue
         path.append(step)
     return tuple(path)
+
+
+def _holds(content: Any, part: str | int) -> bool:
+    if isinstance(content, (list, tuple)):
+        return isinstance(part, int) and part < len(content)
+    return isinstance(content, Mapping) and part in content
 
 
 def _from_own(path: Path_, text: str) -> tuple[Path_, str, str | None]:

@@ -93,7 +93,7 @@ class Executor(ABC):
     def slots(self, task: Task) -> int:
         """How many runs are made at a time."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - nothing to free is fine
         """Free processes and devices."""
 
     def __enter__(self) -> Executor:

@@ -51,8 +51,8 @@ class RayExecutor(Executor):
     """Ray Tune on a cluster, or on this machine alone.
 
     Args:
-        address: Of the cluster (``auto``, ``HOST:PORT``, ``ray://...``); ``None`` starts a small Ray here, for as long as
-            the executor is open, unless this process has one already.
+        address: Of the cluster (``auto``, ``HOST:PORT``, ``ray://...``); ``None`` starts a small Ray here, for as
+            long as the executor is open, unless this process has one already.
 
     Raises:
         InputError: No cluster answers at ``address``.

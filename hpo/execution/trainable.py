@@ -43,7 +43,7 @@ def decode(config: dict[str, Any]) -> Job:
     return Job(plain["section"], Atom(*plain["atom"]), {**plain["config"], **params}, params)
 
 
-class TrainingRun(tune.Trainable):  # type: ignore[misc]
+class TrainingRun(tune.Trainable):
     """Without a scheduler one step is the whole run. With one, each step is up to the objective's next report."""
 
     def setup(self, config: dict[str, Any], task: Task, stepwise: bool, last_step: float | None) -> None:

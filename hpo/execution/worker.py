@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hpo.cost import measure
 from hpo.execution.base import Job, Task
 from hpo.ledger import RunRecord, Status
 from hpo.trial import Diverged, Pruned, Trial
@@ -24,6 +25,8 @@ __all__ = ["MISSING_METRIC", "perform", "pruned_record"]
 #: Start of the error of a run whose objective did not return the metric.
 MISSING_METRIC = "MissingMetric"
 
+#: Status, value, metrics, error.
+Outcome = tuple[Status, float | None, dict[str, Any], str | None]
 Report = Callable[[int, dict[str, float]], None]
 
 
@@ -54,34 +57,32 @@ def perform(
         checkpoint=kept,
     )
     started = time.time()
-    clock = time.perf_counter()
-    meter = _energy_meter() if task.energy else None
-    status: Status
-    value, metrics, error = None, {}, None
-    try:
-        with _threads(task.cpu), _limit(task.time_limit):
-            returned = task.objective(dict(job.config), seed=job.atom.seed, trial=trial)
-        status, value, metrics, error = judge(returned, task.metric)
-    except Pruned:
-        status, value, metrics, error = _stopped(trial, task.metric)
-    except Diverged as reason:
-        status, error = "diverged", str(reason) or "the objective raised hpo.Diverged"
-    except OutOfTime:
-        status, error = "failed", f"took longer than time_limit, {task.time_limit:g} s"
-    except (Exception, SystemExit):  # a script's sys.exit must not end the worker
-        status, error = "failed", traceback.format_exc()
-    seconds = time.perf_counter() - clock
+    with measure(gpus=task.gpu, energy=task.energy) as cost:
+        status, value, metrics, error = _train(task, job, trial)
     if kept is not None and checkpoint is None:
         kept.unlink(missing_ok=True)
-    cost = {"host": socket.gethostname(), "device": device_name(task), **(meter() if meter else {})}
-    if task.gpu:
-        cost["gpu_seconds"] = seconds * task.gpu
+    seconds = float(cost.pop("seconds"))
+    cost.update(host=socket.gethostname(), device=device_name(task))
     if isinstance(metrics.get("flops"), (int, float)):
         cost["flops"] = float(metrics["flops"])
     return RunRecord(job.atom, status, value, metrics, seconds, started, error, cost)
 
 
-def judge(returned: object, metric: str) -> tuple[Status, float | None, dict[str, Any], str | None]:
+def _train(task: Task, job: Job, trial: Trial) -> Outcome:
+    try:
+        with _threads(task.cpu), _limit(task.time_limit):
+            return judge(task.objective(dict(job.config), seed=job.atom.seed, trial=trial), task.metric)
+    except Pruned:
+        return _stopped(trial, task.metric)
+    except Diverged as reason:
+        return "diverged", None, {}, str(reason) or "the objective raised hpo.Diverged"
+    except OutOfTime:
+        return "failed", None, {}, f"took longer than time_limit, {task.time_limit:g} s"
+    except (Exception, SystemExit):  # a script's sys.exit must not end the worker
+        return "failed", None, {}, traceback.format_exc()
+
+
+def judge(returned: object, metric: str) -> Outcome:
     """Status, value, metrics and error of what an objective returned."""
     if isinstance(returned, (int, float)) and not isinstance(returned, bool):
         returned = {metric: returned}
@@ -132,7 +133,7 @@ def _finite(metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _stopped(trial: Trial, metric: str) -> tuple[Status, float | None, dict[str, Any], str | None]:
+def _stopped(trial: Trial, metric: str) -> Outcome:
     if not trial.reports or metric not in trial.reports[-1][1]:
         return "failed", None, {}, f"stopped early without having reported {metric!r}"
     step, metrics = trial.reports[-1]
@@ -191,31 +192,3 @@ def device_name(task: Task) -> str:
 
             return str(torch.cuda.get_device_name())
     return "cpu"
-
-
-def _energy_meter() -> Callable[[], dict[str, float]] | None:
-    """Start measuring; what is returned ends it and gives kWh and kg of CO2. ``None`` where it cannot be measured."""
-    try:
-        from codecarbon import OfflineEmissionsTracker
-
-        tracker = OfflineEmissionsTracker(
-            country_iso_code=os.environ.get("FORETUNE_COUNTRY", "USA"),
-            save_to_file=False,
-            log_level="critical",
-            allow_multiple_runs=True,
-        )
-        tracker.start()
-    except Exception:
-        return None
-
-    def stop() -> dict[str, float]:
-        try:
-            kilograms = tracker.stop()
-            return {
-                "kwh": float(tracker.final_emissions_data.energy_consumed),
-                "kg_co2": float(kilograms or 0.0),
-            }
-        except Exception:
-            return {}
-
-    return stop
