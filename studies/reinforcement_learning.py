@@ -97,6 +97,8 @@ class Settings:
         steps: Environment steps of training, the same for each configuration: PPO's last, unfinished rollout
             is not trained on rather than paid for by a longer run.
         evaluation_episodes: Episodes that the final policy plays.
+        parallel: Copies of the environment that PPO steps side by side, for speed; ``n_steps`` stays the rollout of all
+            of them together.
         reports: Intermediate evaluations, evenly spaced, for early stopping; 0 for none.
         time_limit: CPU seconds after which the run fails; CPU time, so that a busy machine changes no result.
     """
@@ -105,6 +107,7 @@ class Settings:
     environment: str
     steps: int
     evaluation_episodes: int = 10
+    parallel: int = 1
     reports: int = 0
     time_limit: float = math.inf
 
@@ -152,6 +155,7 @@ def train(config: Mapping[str, Any], *, seed: int, trial: hpo.Trial | None = Non
         "steps": min(int(model.num_timesteps), steps),
         "updates": updates,
         "train_seconds": train_seconds,
+        "flops": _flops(model),
     }
 
 
@@ -169,8 +173,11 @@ def learner(settings: Settings, hyperparameters: Mapping[str, Any], seed: int) -
     """An untrained agent in its environment, everything seeded."""
     import gymnasium
     import stable_baselines3
+    from stable_baselines3.common.monitor import Monitor
+    from stable_baselines3.common.vec_env import DummyVecEnv
 
     algorithm = getattr(stable_baselines3, settings.algorithm.upper())
+    environment = DummyVecEnv([lambda: Monitor(gymnasium.make(settings.environment))] * settings.parallel)
     options = deepcopy(dict(hyperparameters))  # the library writes into `policy_kwargs`
     if "buffer_size" in SPACES[settings.algorithm]:
         # A buffer that can hold the whole run never forgets; the rest of 5e7 places would only be memory.
@@ -178,12 +185,14 @@ def learner(settings: Settings, hyperparameters: Mapping[str, Any], seed: int) -
     if options.get("clip_range_vf") is not None:
         # The space reaches to 0, which the library asserts against; this is 0 to single precision.
         options["clip_range_vf"] = max(options["clip_range_vf"], 1e-8)
+    if settings.parallel > 1:
+        options["n_steps"] = max(1, options.get("n_steps", 2048) // settings.parallel)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*truncated mini-batch.*")
         # `seed` goes on to python, numpy, torch, the action space and the training environment.
         return algorithm(
             "MlpPolicy",
-            gymnasium.make(settings.environment),
+            environment,
             seed=split_seed(seed)[0],
             device="cpu",
             verbose=0,
@@ -240,7 +249,11 @@ def _parse(config: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
             f"{settings.algorithm!r} cannot act in {settings.environment}", source=source, key="algorithm",
             remedy=f"one of {', '.join(able)}",
         )  # fmt: skip
-    for key in ("steps", "evaluation_episodes"):
+    if settings.parallel > 1 and settings.algorithm != "ppo":
+        raise InputError(
+            "only PPO steps several environments at once", source=source, key="parallel", remedy="1"
+        )
+    for key in ("steps", "evaluation_episodes", "parallel"):
         if getattr(settings, key) < 1:
             raise InputError(f"{getattr(settings, key)} is below 1", source=source, key=key)
     hyperparameters = {key: value for key, value in config.items() if key not in names}
@@ -274,8 +287,9 @@ def _supervisor(settings: Settings, seed: int, trial: hpo.Trial | None) -> Any:
             if trial is not None and self.reported < min(due, settings.reports):
                 self.reported = due
                 returns = evaluate(self.model, settings, seed)
-                trial.report(self.num_timesteps, **{"return": sum(returns) / len(returns)})
-            # One step over, not at the end: a rollout that ends exactly there is still trained on.
+                mean = sum(returns) / len(returns)
+                trial.report(self.num_timesteps, **{"return": mean, "flops": _flops(self.model)})
+            # Beyond the end, not at it: a rollout that ends exactly there is still trained on.
             return bool(self.num_timesteps <= settings.steps)
 
     return Supervisor()
@@ -287,6 +301,16 @@ def _updates(model: BaseAlgorithm) -> int:
     if hasattr(model, "n_epochs"):
         updates *= math.ceil(model.n_steps * model.n_envs / model.batch_size)
     return updates
+
+
+def _flops(model: BaseAlgorithm) -> float:
+    """Training so far: 2 a weight for each step's forward pass, 6 for each sample of a gradient step.
+
+    As Kaplan et al. (2020) count; target networks, optimiser and environment are left out.
+    """
+    weights = sum(weight.numel() for weight in model.policy.parameters() if weight.requires_grad)
+    gradient_samples = int(model.batch_size) * _updates(model)
+    return float(2 * weights * int(model.num_timesteps) + 6 * weights * gradient_samples)
 
 
 def _require_finite(model: BaseAlgorithm, cause: Exception | None = None) -> None:
