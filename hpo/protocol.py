@@ -249,7 +249,7 @@ def _allocation(config: StudyConfig) -> Allocation:
 
     if config.budget.runs is not None and config.budget.runs < len(config.seeds.tuning):
         raise InputError(
-            f"{config.budget.runs} runs are fewer than {len(config.seeds.tuning)}, the tuning seeds of one configuration",
+            f"{config.budget.runs} runs are fewer than one configuration needs, {len(config.seeds.tuning)}",
             key="budget.runs",
             remedy="raise it, use fewer tuning seeds, or allocation: racing",
         )

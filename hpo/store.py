@@ -1,9 +1,10 @@
 """The record of studies in an Optuna storage. The only place that knows how it is laid out there.
 
 A study is one or more *sections*, each an Optuna study of its own: ``NAME`` (or ``NAME/SCALE`` at each scale) holds
-the tuning runs, and ``NAME::testing`` the sealed ones, which no sampler, scheduler or callback is handed. A configuration
-is an Optuna trial, its runs are user attributes of that trial, each written once when the run has finished. A trial is
-RUNNING while its configuration may get more runs; then it is told the mean over its seeds, or that it failed.
+the tuning runs, and ``NAME::testing`` the sealed ones, which no sampler, scheduler or callback is handed. A
+configuration is an Optuna trial, its runs are user attributes of that trial, each written once when the run has
+finished. A trial is RUNNING while its configuration may get more runs; then it is told the mean over its seeds, or that
+it failed.
 """
 
 from __future__ import annotations
@@ -168,11 +169,15 @@ class Section:
     ) -> Section:
         """Open the section called ``name``, made first if it is not there; attributes are those of its creation."""
         import optuna
+        from optuna.study import StudyDirection
 
         known = {entry.study_name: entry.user_attrs for entry in storage.get_all_studies()}
         if not known.get(name):  # made by a driver that was killed before it could say what for: say it now
             study = optuna.create_study(
-                storage=storage, study_name=name, directions=[direction], load_if_exists=True
+                storage=storage,
+                study_name=name,
+                directions=[StudyDirection[direction.upper()]],
+                load_if_exists=True,
             )
             study.set_user_attr(SECTION, dict(attributes))
         return cls(storage, name)

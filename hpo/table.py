@@ -22,9 +22,9 @@ def runs_table(sections: Iterable[Section]) -> pd.DataFrame:
     """One row a finished run.
 
     Columns: ``study``, ``scale``, ``phase`` (tuning, testing, baseline or given), ``role`` (incumbent or baseline, of
-    testing runs), ``configuration``, ``seed``, ``status``; the configuration's values; the metrics, which win over a value
-    of the same name (``tokens`` as trained, not as asked for); ``seconds``, ``started``, cost, ``error``. The metric of
-    a failed or diverged run is blank.
+    testing runs), ``configuration``, ``seed``, ``status``; the configuration's values; the metrics, which win over a
+    value of the same name (``tokens`` as trained, not as asked for); ``seconds``, ``started``, cost, ``error``. The
+    metric of a failed or diverged run is blank.
     """
     import pandas as pd
 
