@@ -175,8 +175,9 @@ def _explain(
     name: str,
     overrides: Mapping[Path_, str],
 ) -> InputError:
-    """Pydantic's first complaint, as an :class:`InputError` in the terms of the study file."""
-    first = error.errors()[0]
+    """One of pydantic's complaints, as an :class:`InputError` in the terms of the study file."""
+    # A key that is misspelt is unknown and missing at once: the former says more.
+    first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
     path = _plain(first["loc"], content)
     kind, message, remedy = first["type"], str(first["msg"]), None
     if kind == "value_error":
