@@ -1,7 +1,7 @@
 """A law that is nearly right: universal kriging of what the law leaves over.
 
-The model of Kennedy and O'Hagan ("Bayesian calibration of computer models", J. R. Stat. Soc. B 63, 2001) with the law as
-the computer model. On the law's residual scale (logs, for losses),
+The model of Kennedy and O'Hagan ("Bayesian calibration of computer models", J. R. Stat. Soc. B 63, 2001) with the
+law as the computer model. On the law's residual scale (logs, for losses),
 
     y(x) = f(theta, x) + s(x) (delta(x) + noise),   s(x) = (f(x) / f_best)^kappa,
 
@@ -37,7 +37,8 @@ class Prior:
         powers: Values of ``kappa``.
         lengths: Length scales of the discrepancy, in e-folds of the inputs.
         sizes: Variance of the discrepancy visible within the runs, over that of the noise.
-        tail: Degrees of freedom of the noise of single runs, for discounting bad ones.
+        threshold: Standardised residual, when left out, beyond which a run is discounted.
+        tail: Degrees of freedom of the t distribution whose tail such runs are believed to come from.
         passes: Rounds of discounting.
         rank: Points that carry the Gaussian process.
     """
@@ -45,6 +46,7 @@ class Prior:
     powers: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0)
     lengths: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
     sizes: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+    threshold: float = 2.5
     tail: float = 4.0
     passes: int = 3
     rank: int = 80
@@ -227,8 +229,6 @@ def _discount(near: Scene, residuals: Array, bases: list[_Basis], prior: Prior) 
         squared = weights @ np.concatenate([entry[1] for entry in found]) / weights.sum()
         if turn:
             squared = squared * noise**2
-        noise = np.maximum(np.sqrt((prior.tail + np.minimum(squared, 1e6)) / (prior.tail + 1.0)), 1.0)
-    precision = noise**-2.0
-    half = 0.5 * prior.tail
-    # Gamma density of the precisions (of which t noise is a scale mixture), relative to that of undisturbed runs.
-    return noise, float(((half - 1.0) * np.log(precision) - half * (precision - 1.0)).sum())
+        noise = np.maximum(np.sqrt(np.minimum(squared, 1e6)) / prior.threshold, 1.0)
+    # Weighting alone would call a bad run free; under t noise its density falls as |z|^-(tail + 1).
+    return noise, float(-prior.tail * np.log(noise).sum())

@@ -73,7 +73,7 @@ def predictive_interval(
 def predictive_mixture(
     fitted: FittedLaw, points: Mapping[str, Any], *, prior: Prior = PRIOR
 ) -> tuple[Array, Mixture]:
-    """The law at the points (shape ``(m,)``) and what is believed of a new run relative to it, on the residual scale."""
+    """The law at the points, shape ``(m,)``, and what is believed of a new run relative to it (residual scale)."""
     here, values = _scene(fitted, fitted.inputs)
     there, base = _scene(fitted, points)
     target = fitted.target
