@@ -44,6 +44,7 @@ class Repeats:
     Attributes:
         epochs: Times that each unique token is seen.
         effective_tokens: Fresh tokens that would have been worth as much.
+        loss: Loss of the allocation, by the law alone.
         loss_if_fresh: Loss at the best allocation with as many fresh tokens as wanted.
         loss_one_epoch: Loss of the model that spends the budget on one epoch of the unique tokens.
         params_one_epoch: Its size.
@@ -52,6 +53,7 @@ class Repeats:
 
     epochs: float
     effective_tokens: float
+    loss: float
     loss_if_fresh: float
     loss_one_epoch: float
     params_one_epoch: float
@@ -292,7 +294,8 @@ def _loss(
         point["unique_tokens"] = min(tokens, unique) if unique else tokens
     answer = law.answer(point, level=level)
     warnings.extend(answer["warnings"])
-    return Estimate(**answer["predictions"][law.output])
+    found = answer["predictions"][law.output]
+    return Estimate(found["value"], found["low"], found["high"], found["unit"])
 
 
 def _repeats(surface: _Surface, fresh: _Surface, flops: float, params: float, unique: float) -> Repeats:
@@ -316,6 +319,7 @@ def _repeats(surface: _Surface, fresh: _Surface, flops: float, params: float, un
     return Repeats(
         epochs=passes,
         effective_tokens=unique * (1.0 + decay * (1.0 - float(np.exp(-(passes - 1.0) / decay)))),
+        loss=loss,
         loss_if_fresh=at_best(flops),
         loss_one_epoch=float(surface.loss(np.array([alone]), np.array([unique]), row)[0, 0]),
         params_one_epoch=alone,

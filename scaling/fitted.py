@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scaling import lawfile
+from scaling.chained import chained, through
 from scaling.checks import Check
 from scaling.errors import InputError
 from scaling.fitting import solve
+from scaling.fitting.data import required, training_data
+from scaling.fitting.storage import pack, unpack
 from scaling.fitting.uncertainty import resample, sandwich
 from scaling.laws import Law, Params, get_law
 from scaling.laws.registry import law_from_dict, law_to_dict
 from scaling.runs import Runs, load_runs
+from scaling.uncertainty.predictive import predictive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +92,7 @@ class FittedLaw:
         starts: Starts followed to the end.
         reached: How many of them ended at this optimum.
         checks: What makes this fit less trustworthy.
+        upstream: For a law of the loss: the fitted law that predicts the loss from other inputs.
     """
 
     law: Law
@@ -105,6 +109,7 @@ class FittedLaw:
     starts: int = 1
     reached: int = 1
     checks: list[Check] = field(default_factory=list)
+    upstream: FittedLaw | None = None
 
     @property
     def params(self) -> Params:
@@ -136,20 +141,26 @@ class FittedLaw:
         return self.target - fitted
 
     def value(self, points: Mapping[str, Any]) -> Array:
-        """The law's point prediction, shape ``(m,)``."""
+        """The law's point prediction, shape ``(m,)``; through the law of the loss where the points give its inputs."""
+        if self.upstream is not None and through(self, points):
+            points = {self.upstream.output: self.upstream.value(points)}
         return self.law.predict(self.theta, points)
 
     def interval(self, points: Mapping[str, Any], level: float = 0.9) -> tuple[Array, Array]:
         """Interval that covers a new run at the stated level, each of shape ``(m,)``."""
+        return self.expect(points, level)[1:]
+
+    def expect(self, points: Mapping[str, Any], level: float = 0.9) -> tuple[Array, Array, Array]:
+        """What a new run at each point is expected to give: median, low and high, each of shape ``(m,)``.
+
+        The median is the law moved by what its own residuals nearby say; :meth:`value` is the law itself.
+        """
         if not 0.0 < level < 1.0:
             raise InputError(f"level {level} is not between 0 and 1", key="level", remedy="such as 0.9")
-        columns = self.law.columns(points)
-        try:
-            from scaling.uncertainty import predictive_interval
-        except ImportError:
-            return self.bootstrap_interval(columns, level)
-        low, high = predictive_interval(self, columns, level)
-        return np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+        if self.upstream is not None and through(self, points):
+            return chained(self, self.upstream.law.columns(points), level)
+        found = predictive(self, self.law.columns(points), level)
+        return found.value, found.low, found.high
 
     def bootstrap_interval(self, points: Mapping[str, Any], level: float = 0.9) -> tuple[Array, Array]:
         """Bootstrap draws with resampled residuals: right where the law is, too narrow in extrapolation."""
@@ -180,22 +191,22 @@ class FittedLaw:
 
         table = points.copy() if isinstance(points, pd.DataFrame) else pd.DataFrame(_broadcast(points))
         columns = {str(name): table[name].to_numpy() for name in table.columns}
-        _check_points(self.law, columns)
-        low, high = self.interval(columns, level)
-        table[self.output] = self.value(columns)
-        table[f"{self.output}_low"], table[f"{self.output}_high"] = low, high
+        self._check_points(columns)
+        value, low, high = self.expect(columns, level)
+        table[self.output], table[f"{self.output}_low"], table[f"{self.output}_high"] = value, low, high
         return table
 
     def answer(self, inputs: Mapping[str, float], level: float = 0.9) -> dict[str, Any]:
         """What the law says of one point, as ``scaling predict --json`` answers it."""
         columns = {name: np.atleast_1d(np.asarray(value, dtype=np.float64)) for name, value in inputs.items()}
-        _check_points(self.law, columns)
-        low, high = self.interval(columns, level)
+        self._check_points(columns)
+        value, low, high = self.expect(columns, level)
         prediction = {
-            "value": float(self.value(columns)[0]),
+            "value": float(value[0]),
             "low": float(low[0]),
             "high": float(high[0]),
             "unit": self.law.unit,
+            "law": float(self.value(columns)[0]),
         }
         return {
             "inputs": {name: float(value) for name, value in inputs.items()},
@@ -203,6 +214,14 @@ class FittedLaw:
             "level": level,
             "warnings": [check.message for check in self._warnings(columns)],
         }
+
+    def _check_points(self, columns: Mapping[str, Any]) -> None:
+        law = self.upstream.law if self.upstream is not None and through(self, columns) else self.law
+        for name, values in law.columns(columns).items():
+            if not (np.isfinite(values) & (values > 0)).all():
+                raise InputError(
+                    f"{name} must be finite and above zero", key=name, remedy="give a positive number"
+                )
 
     def _warnings(self, columns: Mapping[str, Array]) -> list[Check]:
         told = [check for check in self.checks if check.severity != "info"]
@@ -245,7 +264,8 @@ class FittedLaw:
                 "target": self.target.tolist(),
                 "frame": {str(name): self.frame[name].tolist() for name in self.frame.columns},
             },
-            "draws": _pack(self.draws),
+            "draws": pack(self.draws),
+            "upstream": None if self.upstream is None else self.upstream.to_dict(),
         }
 
     def save(self, path: str | Path) -> None:
@@ -264,14 +284,13 @@ class FittedLaw:
         try:
             law = law_from_dict(stored["law"])
             options = FitOptions(**stored["options"])
-            if law.output != stored["law"].get("output", law.output):
-                law = dataclasses.replace(law, output=stored["law"]["output"], unit=stored["law"]["unit"])
+            before = stored.get("upstream")
             data = stored["data"]
             return cls(
                 law=law,
                 theta=law.theta(stored["params"]),
                 objective=float(stored["objective"]),
-                draws=_unpack(stored["draws"]).reshape(-1, len(law.names)),
+                draws=unpack(stored["draws"]).reshape(-1, len(law.names)),
                 covariance=np.array(stored["covariance"], dtype=np.float64),
                 inputs={name: np.array(column, dtype=np.float64) for name, column in data["inputs"].items()},
                 target=np.array(data["target"], dtype=np.float64),
@@ -282,6 +301,7 @@ class FittedLaw:
                 starts=int(stored["starts"]),
                 reached=int(stored["reached"]),
                 checks=[Check.from_dict(check) for check in stored["checks"]],
+                upstream=None if before is None else cls.from_dict(before, source),
             )
         except (KeyError, TypeError, ValueError, zlib.error) as error:
             if isinstance(error, InputError):
@@ -293,28 +313,10 @@ class FittedLaw:
             ) from None
 
 
-def _pack(draws: Array) -> dict[str, Any]:
-    packed = base64.b64encode(zlib.compress(np.ascontiguousarray(draws, dtype="<f8").tobytes(), 6))
-    return {"shape": list(draws.shape), "float64_zlib_base64": packed.decode()}
-
-
-def _unpack(stored: Mapping[str, Any]) -> Array:
-    raw = zlib.decompress(base64.b64decode(stored["float64_zlib_base64"]))
-    return np.frombuffer(raw, dtype="<f8").reshape(stored["shape"]).astype(np.float64)
-
-
 def _broadcast(points: Mapping[str, Any]) -> dict[str, Any]:
     columns = {name: np.atleast_1d(np.asarray(value)) for name, value in points.items()}
     size = max((len(column) for column in columns.values()), default=0)
     return {name: np.broadcast_to(column, (size,)) for name, column in columns.items()}
-
-
-def _check_points(law: Law, columns: Mapping[str, Any]) -> None:
-    for name, values in law.columns(columns).items():
-        if not (np.isfinite(values) & (values > 0)).all():
-            raise InputError(
-                f"{name} must be finite and above zero", key=name, remedy="give a positive number"
-            )
 
 
 def fit_law(
@@ -327,6 +329,8 @@ def fit_law(
     seed: int = 0,
     columns: Mapping[str, str] | str | None = None,
     target: str | None = None,
+    residuals: Literal["log", "linear"] | None = None,
+    upstream: str | Law | FittedLaw | None = None,
     checks: bool = True,
     progress: Callable[[int, int], None] | None = None,
     **law_options: Any,
@@ -342,6 +346,9 @@ def fit_law(
         seed: Seed of everything random.
         columns: Our column names to theirs.
         target: Column to predict; the law's own output by default.
+        residuals: Scale of the residuals; by default the law's own.
+        upstream: For a law of the loss, such as ``downstream``: a fitted law of the loss, or one to fit to these
+            runs, so that errors can be predicted from parameters and tokens.
         checks: Whether to run the checks.
         progress: Called with replicates done and all replicates.
         law_options: Of the law, such as ``axis="tokens", breaks=2`` or ``fixed={"a": 0.34}``.
@@ -351,11 +358,10 @@ def fit_law(
             distinct value.
     """
     chosen = get_law(law, **law_options)
-    if target is not None and target != chosen.output:
-        unit = chosen.unit if target.startswith("loss") else ""
-        chosen = dataclasses.replace(chosen, output=target, unit=unit)
-    table = load_runs(runs, columns=columns, require=_required(chosen))
-    inputs, measured = _data(table, chosen)
+    chosen = _variant(chosen, target, residuals)
+    table = load_runs(runs, columns=columns, require=required(chosen))
+    fitting = {"loss": loss, "delta": delta, "bootstrap": bootstrap, "seed": seed}
+    inputs, measured = training_data(table, chosen)
     solution = solve(chosen, inputs, measured, loss=loss, delta=delta, seed=seed)
     if not np.isfinite(solution.objective[0]):
         raise InputError(
@@ -394,10 +400,35 @@ def fit_law(
         converged=bool(solution.converged[0]),
         starts=solution.starts,
         reached=solution.reached,
+        upstream=_upstream(upstream, table, chosen, fitting),
     )
     if checks:
         fitted.checks = _run_checks(fitted)
     return fitted
+
+
+def _variant(law: Law, target: str | None, residuals: Literal["log", "linear"] | None) -> Law:
+    """The law for another target or scale of residuals."""
+    if residuals not in (None, "log", "linear"):
+        raise InputError(f"unknown scale {residuals!r}", key="residuals", remedy="log or linear")
+    if target is not None and target != law.output:
+        law = dataclasses.replace(law, output=target, unit=law.unit if target.startswith("loss") else "")
+    return law if residuals is None else dataclasses.replace(law, residuals=residuals)
+
+
+def _upstream(
+    upstream: str | Law | FittedLaw | None, table: Runs, law: Law, fitting: dict[str, Any]
+) -> FittedLaw | None:
+    """The law of the loss that a law of the loss stands on."""
+    if upstream is None:
+        return None
+    if law.inputs != ("loss",):
+        raise InputError(
+            f"{law.name} is no law of the loss alone",
+            key="upstream",
+            remedy="leave it out, or fit downstream",
+        )
+    return upstream if isinstance(upstream, FittedLaw) else fit_law(table, upstream, **fitting)
 
 
 def _run_checks(fitted: FittedLaw) -> list[Check]:
@@ -406,43 +437,3 @@ def _run_checks(fitted: FittedLaw) -> list[Check]:
     except ImportError:
         return []
     return list(run_checks(fitted))
-
-
-def _required(law: Law) -> Sequence[str]:
-    names = [name for name in law.inputs if name != "flops"]
-    return [*names, law.output]
-
-
-def _data(table: Runs, law: Law) -> tuple[dict[str, Array], Array]:
-    """Inputs and target, checked against what the law needs."""
-    if "flops" in law.inputs and "flops" not in table:
-        table.require("params", "tokens")
-    inputs = {name: table.values(name) for name in law.inputs}
-    measured = table.values(law.output)
-    for name, column in [*inputs.items(), (law.output, measured)]:
-        wrong = ~np.isfinite(column)
-        if name != law.output or law.residuals == "log":
-            wrong |= column <= 0
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise InputError(
-                f"row {row + 1} has {column[row]}, where a finite number above zero is needed ({int(wrong.sum())} such rows)",
-                source=table.source,
-                key=name,
-                remedy="mark failed or diverged runs in a column `status`, or leave them out",
-            )
-    if len(measured) < len(law.names):
-        raise InputError(
-            f"{len(measured)} runs cannot determine the {len(law.names)} parameters of {law.name}",
-            source=table.source,
-            remedy="make more runs, fix parameters, or fit a law with fewer",
-        )
-    for name, column in inputs.items():
-        if len(np.unique(column)) < 2:
-            raise InputError(
-                f"has one distinct value ({column[0]:g}), so nothing can be said of how the {law.output} changes with it",
-                source=table.source,
-                key=name,
-                remedy="give runs of at least two sizes, or choose a law without it",
-            )
-    return inputs, measured

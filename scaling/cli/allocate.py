@@ -93,7 +93,7 @@ def _told(found: Allocation) -> str:
     """What the repeats cost, in words."""
     cost = found.repeats
     assert cost is not None
-    loss = found.loss.value
+    loss = cost.loss
     return (
         f"Data is short: {found.tokens.value:.3g} tokens are {cost.epochs:.3g} passes over what there is, worth "
         f"{cost.effective_tokens:.3g} fresh tokens. That costs {loss - cost.loss_if_fresh:.4f} in loss against fresh data "

@@ -41,6 +41,11 @@ def fit(
     delta: Annotated[
         float | None, typer.Option(help="Scale of the loss, in log units for most laws.")
     ] = None,
+    residuals: Annotated[str | None, typer.Option(help="Scale of residuals: log or linear.")] = None,
+    upstream: Annotated[
+        str | None,
+        typer.Option(help="For --law downstream: the law of the loss to chain it to, or its law file."),
+    ] = None,
     bootstrap: Annotated[int | None, typer.Option(help="Bootstrap replicates.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     setting: Annotated[
@@ -73,6 +78,10 @@ def fit(
             raise InputError("only lr-batch has methods", key="--method", remedy="leave it out")
         if fix:
             options["fixed"] = {name: float(value) for name, value in parse_settings(fix).items()}
+        if upstream is not None:
+            options["upstream"] = scaling.load(upstream) if upstream.endswith(".json") else upstream
+        if residuals is not None:
+            options["residuals"] = residuals
         with _progress("bootstrap", quiet=json) as told:
             fitted = scaling.fit(table, law=law, seed=seed, target=target, progress=told, **options)
     if output is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -88,6 +89,7 @@ def law_to_dict(law: Law) -> dict[str, Any]:
         "citation": law.citation,
         "output": law.output,
         "unit": law.unit,
+        "residuals": law.residuals,
     }
 
 
@@ -95,8 +97,11 @@ def law_from_dict(stored: Mapping[str, Any]) -> Law:
     """The law that :func:`law_to_dict` kept."""
     options = dict(stored["options"])
     if stored["name"] in LAWS:
-        return get_law(str(stored["name"]), **options)
-    fixed = options.pop("fixed", None)
-    text = options.pop("formula")
-    law = from_formula(text, name=str(stored["name"]), citation=str(stored["citation"]), **options)
-    return law.fixed(**fixed) if fixed else law
+        law = get_law(str(stored["name"]), **options)
+    else:
+        fixed = options.pop("fixed", None)
+        text = options.pop("formula")
+        law = from_formula(text, name=str(stored["name"]), citation=str(stored["citation"]), **options)
+        law = law.fixed(**fixed) if fixed else law
+    kept = {name: stored[name] for name in ("output", "unit", "residuals")}
+    return dataclasses.replace(law, **kept)
