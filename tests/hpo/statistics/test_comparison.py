@@ -87,8 +87,8 @@ def test_different_seeds_are_not_paired_and_it_says_so():
 
 def test_unequal_budgets_hardware_and_tuning_are_said_loudly():
     methods = [
-        method("a", GOOD, budget={"full_runs": 50}, hardware="8 cores"),
-        method("b", BAD, budget={"full_runs": 10}, hardware="1 GPU"),
+        method("a", GOOD, budget={"runs": 50}, hardware="8 cores"),
+        method("b", BAD, budget={"runs": 10}, hardware="1 GPU"),
         method("defaults", BAD, tuned=False),
     ]
     notes = " ".join(compare(methods, direction="maximize").notes)
@@ -98,7 +98,7 @@ def test_unequal_budgets_hardware_and_tuning_are_said_loudly():
 
 
 def test_equal_budgets_need_no_note():
-    methods = [method(name, GOOD, budget={"full_runs": 50}, hardware="x") for name in "ab"]
+    methods = [method(name, GOOD, budget={"runs": 50}, hardware="x") for name in "ab"]
     assert compare(methods, direction="maximize").notes == ()
 
 
@@ -106,3 +106,16 @@ def test_methods_with_different_tasks_are_refused():
     other = Method("b", {"elsewhere": {1: 1.0}})
     with pytest.raises(ValueError, match="task"):
         compare([method("a", GOOD), other], direction="maximize")
+
+
+def test_with_early_stopping_equal_flops_are_an_equal_budget():
+    methods = [
+        method("whole", GOOD, budget={"runs": 40, "flops": 1e12}),
+        method("stopped", GOOD, budget={"runs": 90, "flops": 1.05e12}),
+    ]
+    assert compare(methods, direction="maximize").notes == ()
+
+
+def test_testing_on_tuning_seeds_is_said_loudly():
+    methods = [method("a", GOOD, tuning_seeds=frozenset({0, 105})), method("b", GOOD)]
+    assert "TESTED ON TUNING SEEDS: 105" in compare(methods, direction="maximize").notes[0]
