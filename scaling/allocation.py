@@ -190,7 +190,8 @@ def allocate(
         repeats = _repeats(surface, fresh, flops, float(sizes[0]), unique_tokens)
     if not inside[0]:
         warnings.append(
-            "the law has no optimum inside the sizes searched: these runs do not say how loss trades parameters for tokens"
+            "the law has no optimum inside the sizes searched: these runs do not say how loss trades parameters for "
+            "tokens"
         )
     tokens = flops / (FLOPS_PER_PARAM_TOKEN * sizes)
     loss = _loss(law, surface, float(sizes[0]), float(tokens[0]), unique_tokens, level, warnings)

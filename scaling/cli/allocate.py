@@ -96,7 +96,8 @@ def _told(found: Allocation) -> str:
     loss = cost.loss
     return (
         f"Data is short: {found.tokens.value:.3g} tokens are {cost.epochs:.3g} passes over what there is, worth "
-        f"{cost.effective_tokens:.3g} fresh tokens. That costs {loss - cost.loss_if_fresh:.4f} in loss against fresh data "
-        f"({cost.loss_if_fresh:.4f}), which would reach {loss:.4f} with {cost.compute_if_fresh:.0%} of the compute. One epoch of a "
-        f"larger model ({cost.params_one_epoch:.3g} parameters) would end at {cost.loss_one_epoch:.4f}."
+        f"{cost.effective_tokens:.3g} fresh tokens. That costs {loss - cost.loss_if_fresh:.4f} in loss against "
+        f"fresh data ({cost.loss_if_fresh:.4f}), which would reach {loss:.4f} with {cost.compute_if_fresh:.0%} of the "
+        f"compute. One epoch of a larger model ({cost.params_one_epoch:.3g} parameters) would end at "
+        f"{cost.loss_one_epoch:.4f}."
     )

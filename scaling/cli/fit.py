@@ -112,14 +112,15 @@ def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
 
 
 def _load(path: Path, columns: str | None, where: str | None) -> Runs:
+    import numpy as np
+
     from scaling.runs import load_runs
 
     table = load_runs(path, columns=columns, require=())
     if where is None:
         return table
     try:
-        mask = table.frame.eval(where)
-        chosen = table.where(mask.to_numpy(dtype=bool))
+        chosen = table.where(np.asarray(table.frame.eval(where), dtype=bool))
     except Exception as error:  # pandas raises whatever its parser does
         raise InputError(
             f"cannot be read ({error})",
@@ -160,13 +161,13 @@ def _print(fitted: Any, output: Path | None, report: Path | None, json: bool) ->
         return
     rows = fitted.summary_rows()
     heads = ["parameter", "value", "standard error", "meaning"]
-    formula = getattr(getattr(fitted, "law", None), "formula", "")
+    formula = getattr(getattr(fitted, "law", fitted), "formula", "")
     table(
         f"{getattr(getattr(fitted, 'law', None), 'name', 'lr-batch')}  {formula}".rstrip(),
         heads[: len(rows[0])],
         rows,
     )
-    if hasattr(fitted, "converged"):
+    if hasattr(fitted, "reached"):
         state = "converged" if fitted.converged else "NOT CONVERGED"
         print(
             f"{fitted.runs.n} runs from {fitted.runs.source}; summed {fitted.options.loss} objective "

@@ -38,7 +38,8 @@ def training_data(table: Runs, law: Law) -> tuple[dict[str, Array], Array]:
         if wrong.any():
             row = int(np.argmax(wrong))
             raise InputError(
-                f"row {row + 1} has {column[row]}, where a finite number above zero is needed ({int(wrong.sum())} such rows)",
+                f"row {row + 1} has {column[row]}, where a finite number above zero is needed "
+                f"({int(wrong.sum())} such rows)",
                 source=table.source,
                 key=name,
                 remedy="mark failed or diverged runs in a column `status`, or leave them out",
@@ -52,7 +53,8 @@ def training_data(table: Runs, law: Law) -> tuple[dict[str, Array], Array]:
     for name, column in inputs.items():
         if len(np.unique(column)) < 2:
             raise InputError(
-                f"has one distinct value ({column[0]:g}), so nothing can be said of how the {law.output} changes with it",
+                f"has one distinct value ({column[0]:g}), so nothing can be said of how the {law.output} changes "
+                "with it",
                 source=table.source,
                 key=name,
                 remedy="give runs of at least two sizes, or choose a law without it",

@@ -1,4 +1,4 @@
-"""What a residual costs. Every objective is the sum over runs, never the mean: averaging makes optimisers stop early."""
+"""What a residual costs. Objectives are sums over runs, never means: averaging makes optimisers stop early."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ class Law:
             assert self.function is not None
             return NumericalModel(self.function, self.inputs, tuple(p.transform for p in self.parameters))
         # A new name for each searched logarithm: the formula's own symbol stands for the natural value.
-        positive = {p.name: np.exp(symbol(p.name)) for p in self.parameters if p.transform == "log"}  # type: ignore[call-overload]
+        positive = {p.name: np.exp(symbol(p.name)) for p in self.parameters if p.transform == "log"}
         return SymbolicModel(self.expression.substitute(positive), self.names, self.inputs)
 
     @cached_property

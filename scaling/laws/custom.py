@@ -99,7 +99,7 @@ def from_function(
     arguments = list(inspect.signature(function).parameters)
     columns = [argument for argument in arguments if argument in (inputs if inputs is not None else COLUMNS)]
     names = [argument for argument in arguments if argument not in columns]
-    title = name or getattr(function, "__name__", "function")
+    title = name or str(getattr(function, "__name__", "function"))
     if not columns or not names:
         raise InputError(
             f"the function {title}({', '.join(arguments)}) needs parameters and inputs",

@@ -1,38 +1,37 @@
-"""Loss when data is repeated: each repeat of a token, and each parameter beyond what the data supports, is worth less."""
+"""Loss when data is repeated: each repeat, and each parameter beyond what the data supports, is worth less."""
 
 from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
 from scaling.laws.base import Law, Parameter
 from scaling.laws.chinchilla import CHINCHILLA, CHINCHILLA_TIED
-from scaling.laws.expression import Expr, symbol
+from scaling.laws.expression import FUNCTIONS, Expr, symbol
 
 __all__ = ["REPEATED", "REPEATED_TIED"]
 
 _DECAYS = (2.0, 5.0, 15.0, 40.0)
 
 
+_exp, _log, _min = (FUNCTIONS[name] for name in ("exp", "log", "min"))
+
+
 def _effective(unique: Expr, repeats: Expr, decay: Expr) -> Expr:
     """Equation 5: ``U + U R* (1 - exp(-R / R*))``."""
-    one = unique * 0.0 + 1.0
-    return unique * (one + decay * (one - np.exp(-repeats / decay)))  # type: ignore[call-overload,no-any-return]
+    return unique * (1.0 + decay * (1.0 - _exp(-repeats / decay)))
 
 
 def _expression(tied: bool) -> Expr:
     size, tokens, unique = (symbol(name, positive=True) for name in ("params", "tokens", "unique_tokens"))
     floor, weight, data_weight, exponent = (symbol(name) for name in ("E", "A", "B", "a"))
     data_exponent = exponent if tied else symbol("b")
-    decay_data, decay_size = symbol("rd"), symbol("rn")
-    unique_data: Expr = np.minimum(unique, tokens)  # type: ignore[call-overload]
+    unique_data = _min(unique, tokens)
     # Parameters that are compute-optimal for the unique tokens (Chinchilla's optimum, solved for D = U).
-    log_ratio = np.log(exponent * weight / (data_exponent * data_weight)) / (exponent + data_exponent)  # type: ignore[call-overload]
-    log_optimum = log_ratio + data_exponent / exponent * (log_ratio + np.log(unique_data))  # type: ignore[call-overload]
-    unique_size: Expr = np.minimum(np.exp(log_optimum), size)  # type: ignore[call-overload]
-    data = _effective(unique_data, tokens / unique_data - 1.0, decay_data)
-    effective_size = _effective(unique_size, size / unique_size - 1.0, decay_size)
+    log_ratio = _log(exponent * weight / (data_exponent * data_weight)) / (exponent + data_exponent)
+    log_optimum = log_ratio + data_exponent / exponent * (log_ratio + _log(unique_data))
+    unique_size = _min(_exp(log_optimum), size)
+    data = _effective(unique_data, tokens / unique_data - 1.0, symbol("rd"))
+    effective_size = _effective(unique_size, size / unique_size - 1.0, symbol("rn"))
     return floor + weight * effective_size ** (-exponent) + data_weight * data ** (-data_exponent)
 
 
@@ -43,7 +42,8 @@ def _law(base: Law, name: str, *, tied: bool) -> Law:
         name=name,
         title="repeated data: Chinchilla on effective parameters and tokens"
         + (", one exponent" if tied else ""),
-        formula=f"L = E + A / N'^a + B / D'^{data_exponent},  D' = U (1 + rd (1 - exp(-(D/U - 1) / rd))),  N' alike with rn",
+        formula=f"L = E + A / N'^a + B / D'^{data_exponent},  "
+        "D' = U (1 + rd (1 - exp(-(D/U - 1) / rd))),  N' alike with rn",
         inputs=("params", "tokens", "unique_tokens"),
         parameters=(
             *base.parameters,
