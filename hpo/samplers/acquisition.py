@@ -19,14 +19,12 @@ from botorch.posteriors.gpytorch import GPyTorchPosterior
 from gpytorch.distributions import MultivariateNormal
 from torch import Tensor
 
+from hpo.samplers.landscape import Landscape
 from hpo.samplers.surrogate import CONSTANT_VARIANCE, Surrogate
 
 __all__ = ["FeasibleLogEI", "SurrogateModel", "climb", "evaluate"]
 
 Array = npt.NDArray[np.float64]
-
-# Two configurations this far apart (in a root mean square over parameters) share 60 % of what is known about failing.
-_FAILURE_LENGTH = 0.2
 
 
 class SurrogateModel(Model):
@@ -81,32 +79,28 @@ class SurrogateModel(Model):
 
 
 class FeasibleLogEI(LogExpectedImprovement):
-    """Log expected improvement plus the log probability that a run ends well.
+    """Log expected improvement plus the log probability that a run ends well (see :meth:`Landscape.success`)."""
 
-    The probability is the share of good runs among the neighbours, weighted by a Gaussian kernel, with one run's weight on the share over
-    all. Failures so repel the search without ever having been given a value.
-    """
-
-    def __init__(
-        self, surrogate: Surrogate, best: float, features: Array, good: Array, failed: Array
-    ) -> None:
-        """Build from a surrogate and the record of failures.
+    def __init__(self, landscape: Landscape, pending: Array) -> None:
+        """Build from what is known.
 
         Args:
-            surrogate: Fitted to the runs that have a value.
-            best: Value to improve on, in the unit of the values.
-            features: ``k x m``; all configurations that have finished a run.
-            good: ``k``; runs of each that have a value.
-            failed: ``k``; runs of each that failed or diverged.
+            landscape: The runs so far.
+            pending: ``p x m``; configurations under way that have no value yet.
         """
-        super().__init__(SurrogateModel(surrogate), best_f=(best - surrogate.shift) / surrogate.scale)
-        self.records = _tensor(features)
-        self.good, self.failed = _tensor(good), _tensor(failed)
-        self.any_failed = bool(failed.sum())
+        surrogate = landscape.surrogate.with_pending(pending)
+        super().__init__(
+            SurrogateModel(surrogate), best_f=(landscape.best - surrogate.shift) / surrogate.scale
+        )
+        self.any_failed = landscape.any_failed
+        if not self.any_failed:
+            return
+        where, good, failed = (_tensor(part) for part in landscape.ended)
+        self.where, self.good, self.failed = where, good, failed
         self.share = float((good.sum() + 1) / (good.sum() + failed.sum() + 1))
-        self.width = 2 * _FAILURE_LENGTH**2 * (int(surrogate.data.groups.max()) + 1)
+        self.width = landscape.failure_width
 
-    def forward(self, X: Tensor) -> Tensor:
+    def forward(self, X: Tensor) -> Tensor:  # noqa: N803
         """Acquisition value, larger being better.
 
         Args:
@@ -118,7 +112,7 @@ class FeasibleLogEI(LogExpectedImprovement):
         value: Tensor = super().forward(X)
         if not self.any_failed:
             return value
-        weight = (-(X - self.records).square().sum(-1) / self.width).exp()
+        weight = (-(X - self.where).square().sum(-1) / self.width).exp()
         good, failed = weight @ self.good, weight @ self.failed
         return value + ((good + self.share) / (good + failed + 1)).log()
 

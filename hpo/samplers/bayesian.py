@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,21 +12,20 @@ from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 
-from hpo.samplers.encoding import Encoding
+from hpo.samplers.landscape import Active, Landscape, learned_activity
 from hpo.samplers.observations import Observation, observe
-from hpo.samplers.surrogate import Data, Surrogate, fit
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-__all__ = ["BayesianSampler", "surrogate_of"]
+    from hpo.samplers.acquisition import FeasibleLogEI
+
+__all__ = ["BayesianSampler"]
 
 Array = npt.NDArray[np.float64]
 Space = dict[str, "BaseDistribution"]
-#: Given a full assignment of all parameters, the names of those that are active.
-Active = Callable[[Mapping[str, Any]], Collection[str]]
 
 _SCREENED = 512
 _CLIMBED = 2
@@ -36,17 +35,17 @@ class BayesianSampler(BaseSampler):
     """Proposes where improvement on the best *expected* value is largest, for noisy and failing runs.
 
     Starts with a Sobol sequence; then a Gaussian process (:mod:`hpo.samplers.surrogate`) and noise-aware log expected
-    improvement on BoTorch (:mod:`hpo.samplers.acquisition`). Configurations under way are taken into account, so that many
-    workers may ask at once. Repeated runs in a trial's user attributes (:mod:`hpo.ledger`) enter with their mean and count, before
-    the trial is finished. Failed runs lower the probability of success around them and have no value. Float, integer, logarithmic,
-    categorical and conditional parameters; one objective.
+    improvement on BoTorch (:mod:`hpo.samplers.acquisition`). Configurations under way are taken into account, so
+    that many workers may ask at once. Repeated runs in a trial's user attributes (:mod:`hpo.ledger`) enter with their
+    mean and count, before the trial is finished. Failed runs lower the probability of success around them and have
+    no value. Float, integer, logarithmic, categorical and conditional parameters; one objective.
 
-    A proposal depends on the seed, the trial's number and the trials before it alone: a study that was interrupted goes on as it
-    would have.
+    A proposal depends on the seed, the trial's number and the trials before it alone: a study that was interrupted
+    goes on as it would have.
 
     Args:
         seed: Seed of all draws; ``None`` takes one from the system.
-        startup: Configurations of the Sobol sequence; ``None``: twice the number of parameters, within 4 and 10.
+        startup: Length of the Sobol sequence; ``None``: twice the number of parameters, within 4 and 12.
         space: The search space if known beforehand, so that the first trials already follow the Sobol sequence.
             Otherwise it is the union of what trials have suggested.
         active: For conditional parameters; ``None`` learns from the trials which choices activate which parameters.
@@ -63,10 +62,15 @@ class BayesianSampler(BaseSampler):
         candidates: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         self.seed = secrets.randbits(63) if seed is None else seed
-        self._startup = startup
+        self.startup = startup
         self._space = None if space is None else dict(space)
-        self._active = active
-        self._candidates = None if candidates is None else [dict(candidate) for candidate in candidates]
+        self.active = active
+        self.candidates = None if candidates is None else [dict(candidate) for candidate in candidates]
+        # A parameter that candidates lack is conditional from the start, so that their features never change.
+        self.lacking = {
+            name for name in space or () if any(name not in candidate for candidate in self.candidates or ())
+        }
+        self.features: dict[tuple[str, ...], Array] = {}
         self._random = RandomSampler(seed=self.seed % 2**32)
 
     def reseed_rng(self) -> None:
@@ -102,7 +106,9 @@ class BayesianSampler(BaseSampler):
             return {}
         past = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         observations = observe(past)
-        proposal = _Proposal(self, search_space, observations, trial.number, study.direction)
+        proposal = _Proposal(
+            self, search_space, observations, trial.number, study.direction == StudyDirection.MAXIMIZE
+        )
         return proposal.make()
 
 
@@ -115,29 +121,35 @@ class _Proposal:
         space: Space,
         observations: list[Observation],
         number: int,
-        direction: StudyDirection,
+        maximize: bool,
     ) -> None:
-        self.observations = [o for o in observations if _fits(o, space)]
+        self.landscape = Landscape(observations, space, maximize=maximize, conditional=sampler.lacking)
+        self.encoding = self.landscape.encoding
         self.number = number
-        self.sign = 1.0 if direction == StudyDirection.MAXIMIZE else -1.0
-        conditional = {name for name in space for o in observations if name not in o.params}
-        self.encoding = Encoding(space, sorted(conditional))
-        self.active = sampler._active or _learned_activity(self.observations, conditional)
+        self.active = sampler.active or learned_activity(self.landscape.observations, space)
         self.rng = np.random.default_rng([sampler.seed, number])
         self.seed = sampler.seed
-        dimensions = len(space)
-        self.startup = min(max(2 * dimensions, 4), 10) if sampler._startup is None else sampler._startup
-        self.candidates = None if sampler._candidates is None else self._untried(sampler._candidates)
+        self.startup = sampler.startup or min(max(2 * len(space), 4), 12)
+        self.tried = {_key(o.params) for o in self.landscape.observations}
+        everything = sampler.candidates or []
+        left = [row for row, candidate in enumerate(everything) if _key(candidate) not in self.tried]
+        self.candidates = [everything[row] for row in left]
+        if left:
+            key = (*self.encoding.names, *self.encoding.conditional)
+            if key not in sampler.features:
+                sampler.features[key] = self.encoding.encode(everything)
+            self.features = sampler.features[key][left]
 
     def make(self) -> dict[str, Any]:
-        """The configuration to try; parameters that are not active included, so that Optuna finds each it asks for."""
-        measured = [o for o in self.observations if o.count]
-        if self.number < self.startup or len(measured) < 2:
+        """The configuration to try, inactive parameters included, so that Optuna finds each it asks for."""
+        if self.number < self.startup or len(self.landscape.measured) < 2:
             return self._sobol()
         if self.candidates:
-            features = self.encoding.encode(self.candidates)
-            return self.candidates[int(np.argmax(self._score(features)))]
-        return self._search(measured)
+            from hpo.samplers.acquisition import evaluate
+
+            scores = evaluate(self._acquisition(), self.features)
+            return self.candidates[int(np.argmax(scores))]
+        return self._search()
 
     def _sobol(self) -> dict[str, Any]:
         from scipy.stats import qmc
@@ -148,36 +160,21 @@ class _Proposal:
         unit = engine.random(1)[0]
         if not self.candidates:
             return self.encoding.decode(unit)
-        distance = self.encoding.encode(self.candidates) - self.encoding.encode([self.encoding.decode(unit)])
+        distance = self.features - self.encoding.encode([self.encoding.decode(unit)])
         return self.candidates[int(np.argmin((distance**2).sum(1)))]
 
-    def _acquisition(self) -> Any:
+    def _acquisition(self) -> FeasibleLogEI:
         from hpo.samplers.acquisition import FeasibleLogEI
 
-        measured = [o for o in self.observations if o.count]
-        surrogate = surrogate_of(measured, self.encoding, self.sign)
-        best = float(surrogate.tried()[0].max())
-        waiting = [o.params for o in self.observations if o.pending and not o.count]
-        ended = [o for o in self.observations if o.count or o.failures]
-        return FeasibleLogEI(
-            surrogate.with_pending(self.encoding.encode(waiting)),
-            best,
-            self.encoding.encode([o.params for o in ended]),
-            np.array([o.count for o in ended], dtype=float),
-            np.array([o.failures for o in ended], dtype=float),
-        )
+        waiting = [o.params for o in self.landscape.observations if o.pending and not o.count]
+        return FeasibleLogEI(self.landscape, self.encoding.encode(waiting))
 
-    def _score(self, features: Array) -> Array:
-        from hpo.samplers.acquisition import evaluate
-
-        return evaluate(self._acquisition(), features)
-
-    def _search(self, measured: list[Observation]) -> dict[str, Any]:
+    def _search(self) -> dict[str, Any]:
         """Screen many configurations, look around the best of them twice, then follow the gradient."""
         from hpo.samplers.acquisition import climb, evaluate
 
         acquisition = self._acquisition()
-        ranked = sorted(measured, key=lambda o: -self.sign * o.mean)
+        ranked = sorted(self.landscape.measured, key=lambda o: -self.landscape.sign * o.mean)
         pool = [*self._drawn(_SCREENED), *self._around([o.params for o in ranked[:5]], _SCREENED // 2, 0.1)]
         for radius in (0.05, 0.02, 0.0):
             pool = self._untried(pool) or pool
@@ -231,63 +228,8 @@ class _Proposal:
         return {name: value for name, value in configuration.items() if name in names}
 
     def _untried(self, pool: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        tried = {_key(o.params) for o in self.observations}
-        return [candidate for candidate in pool if _key(self._visible(candidate)) not in tried]
+        return [candidate for candidate in pool if _key(self._visible(candidate)) not in self.tried]
 
 
-def surrogate_of(measured: Sequence[Observation], encoding: Encoding, sign: float) -> Surrogate:
-    """Fit a surrogate to configurations that have at least one value.
-
-    Args:
-        measured: The configurations.
-        encoding: Of their search space.
-        sign: 1 if larger values are better, -1 if smaller ones are.
-    """
-    return fit(
-        Data(
-            features=encoding.encode([o.params for o in measured]),
-            groups=encoding.groups,
-            means=np.array([sign * o.mean for o in measured]),
-            counts=np.array([o.count for o in measured], dtype=float),
-            squares=sum(o.variance * (o.count - 1) for o in measured if o.count > 1),
-        )
-    )
-
-
-def _fits(observation: Observation, space: Space) -> bool:
-    """Whether an observation lies in the space (ranges may have changed since)."""
-    return all(
-        space[name]._contains(space[name].to_internal_repr(value))
-        if not isinstance(space[name], CategoricalDistribution)
-        else value in space[name].choices  # type: ignore[attr-defined]
-        for name, value in observation.params.items()
-        if name in space
-    )
-
-
-def _key(configuration: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted((name, repr(value)) for name, value in configuration.items()))
-
-
-def _learned_activity(observations: list[Observation], conditional: Collection[str]) -> Active | None:
-    """Which parameters are active, judged by the trials: under a choice that never came with one, it is not.
-
-    Only for choices that have been seen; a parameter that nothing rules out is taken as active.
-    """
-    if not conditional:
-        return None
-    together: dict[tuple[str, str], set[str]] = {}
-    for observation in observations:
-        for name, value in observation.params.items():
-            if isinstance(observation.distributions[name], CategoricalDistribution):
-                together.setdefault((name, repr(value)), set()).update(observation.params)
-
-    def active(configuration: Mapping[str, Any]) -> Collection[str]:
-        names = set(configuration)
-        for name, value in configuration.items():
-            seen = together.get((name, repr(value)))
-            if name not in conditional and seen is not None:
-                names &= seen | {other for other in names if other not in conditional}
-        return names
-
-    return active
+def _key(configuration: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
+    return frozenset(configuration.items())

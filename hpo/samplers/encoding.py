@@ -14,6 +14,9 @@ __all__ = ["Encoding"]
 
 Array = npt.NDArray[np.float64]
 
+# Two different choices are then at distance 1.
+_ROOT_HALF = math.sqrt(0.5)
+
 
 class Encoding:
     """Maps configurations to features in [0, 1] and back.
@@ -51,17 +54,18 @@ class Encoding:
         features = np.zeros((len(configurations), len(self.groups)))
         for name, distribution in self.space.items():
             columns = self._columns[name]
-            present = [name in configuration for configuration in configurations]
+            present = np.array([name in configuration for configuration in configurations], dtype=bool)
+            values = [configuration[name] for configuration in configurations if name in configuration]
+            if isinstance(distribution, CategoricalDistribution):
+                choices = {choice: index for index, choice in enumerate(distribution.choices)}
+                features[present, columns.start + np.array([choices[v] for v in values], dtype=int)] = (
+                    _ROOT_HALF
+                )
+            else:
+                features[:, columns.start] = 0.5
+                features[present, columns.start] = _to_unit(distribution, np.array(values, dtype=float))
             if name in self._flags:
                 features[:, self._flags[name]] = present
-            for row, configuration in enumerate(configurations):
-                if not present[row]:
-                    features[row, columns] = 0.5 if columns.stop - columns.start == 1 else 0.0
-                elif isinstance(distribution, CategoricalDistribution):
-                    choice = int(distribution.to_internal_repr(configuration[name]))
-                    features[row, columns.start + choice] = math.sqrt(0.5)
-                else:
-                    features[row, columns.start] = _to_unit(distribution, configuration[name])
         return features
 
     def decode(self, unit: Array) -> dict[str, Any]:
@@ -83,10 +87,35 @@ class Encoding:
         """
         return np.array(
             [
-                _to_unit(distribution, configuration[name]) if name in configuration else 0.5
+                _unit_of(distribution, configuration[name]) if name in configuration else 0.5
                 for name, distribution in self.space.items()
             ]
         )
+
+    def draw(self, size: int, like: Sequence[Mapping[str, Any]]) -> Array:
+        """Features of configurations spread over the space, the same ones each time.
+
+        Args:
+            size: How many.
+            like: Parameters that one of these lacks are absent from a draw as often.
+
+        Returns:
+            ``size x m``
+        """
+        rng = np.random.default_rng(0)
+        features = np.zeros((size, len(self.groups)))
+        patterns = rng.integers(max(len(like), 1), size=size)
+        for name, distribution in self.space.items():
+            columns, unit = self._columns[name], rng.random(size)
+            present = np.array([name in configuration for configuration in like] or [True])[patterns]
+            if isinstance(distribution, CategoricalDistribution):
+                choice = (unit * len(distribution.choices)).astype(int)
+                features[present, columns.start + choice[present]] = _ROOT_HALF
+            else:
+                features[:, columns.start] = np.where(present, unit, 0.5)
+            if name in self._flags:
+                features[:, self._flags[name]] = present
+        return features
 
     @property
     def continuous(self) -> npt.NDArray[np.bool_]:
@@ -126,13 +155,19 @@ def _values(distribution: BaseDistribution) -> float:
     return 1 + round((distribution.high - distribution.low) / distribution.step)
 
 
-def _to_unit(distribution: BaseDistribution, value: Any) -> float:
+def _unit_of(distribution: BaseDistribution, value: Any) -> float:
     if isinstance(distribution, CategoricalDistribution):
         return (distribution.to_internal_repr(value) + 0.5) / len(distribution.choices)
+    return float(_to_unit(distribution, np.array([float(value)]))[0])
+
+
+def _to_unit(distribution: BaseDistribution, values: Array) -> Array:
     assert isinstance(distribution, FloatDistribution | IntDistribution)
     low, high = _ends(distribution)
-    position = math.log(value) if distribution.log else float(value)
-    return min(max((position - low) / (high - low), 0.0), 1.0) if high > low else 0.5
+    if high <= low:
+        return np.full(len(values), 0.5)
+    positions = np.log(values) if distribution.log else values
+    return np.clip((positions - low) / (high - low), 0.0, 1.0)
 
 
 def _from_unit(distribution: BaseDistribution, unit: float) -> Any:

@@ -1,19 +1,18 @@
-"""What a sampler may learn from a study: each configuration with its values, failures and pending runs."""
+"""What may be learned from a study: each configuration with its values, failures and pending runs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hpo.ledger import RUN_PREFIX
+from hpo.ledger import RUN_PREFIX, Ledger, RunRecord
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-__all__ = ["Observation", "observe"]
+__all__ = ["Observation", "observe", "observe_ledger"]
 
 
 @dataclass(frozen=True)
@@ -23,18 +22,20 @@ class Observation:
     Attributes:
         number: Number of its trial.
         params: Its hyperparameters, those that are active.
-        distributions: The distribution of each of them.
         values: Metric of each run that has one, in the metric's own direction. Never a stand-in for a failure.
+        times: When each of these runs started, in seconds; only their order counts.
         failures: Number of runs that failed or diverged.
-        pending: Whether more runs may come: the trial is still running.
+        stopped: Number of runs whose value is that of a run stopped early.
+        pending: Number of runs under way.
     """
 
     number: int
     params: dict[str, Any]
-    distributions: dict[str, BaseDistribution]
     values: tuple[float, ...]
+    times: tuple[float, ...] = ()
     failures: int = 0
-    pending: bool = False
+    stopped: int = 0
+    pending: int = 0
 
     @property
     def count(self) -> int:
@@ -57,50 +58,68 @@ class Observation:
 def observe(trials: Iterable[FrozenTrial]) -> list[Observation]:
     """Observations of all trials that have been asked for.
 
-    Trials with runs of ours (user attributes ``run:SEED``) bring the value of each run, also while they are still in the race.
-    Trials of a plain Optuna study bring their one value; pruned ones their last report; failed ones a failure.
+    Trials with runs of ours (user attributes ``run:SEED``) bring the value of each run, also while they are still in
+    the race. Trials of a plain Optuna study bring their one value; pruned ones their last report; failed ones a failure.
     """
-    return [_observation(trial) for trial in trials if trial.state.name != "WAITING" and trial.params]
+    return [_of_trial(trial) for trial in trials if trial.state.name != "WAITING" and trial.params]
 
 
-def _observation(trial: FrozenTrial) -> Observation:
-    records = [value for key, value in trial.user_attrs.items() if key.startswith(RUN_PREFIX)]
+def observe_ledger(ledger: Ledger) -> list[Observation]:
+    """Observations of all configurations of a ledger."""
+    under_way: dict[int, int] = {}
+    for atom in ledger.running():
+        under_way[atom.configuration] = under_way.get(atom.configuration, 0) + 1
+    return [
+        _from_records(number, params, ledger.of(number), under_way.get(number, 0))
+        for number, params in ledger.params.items()
+    ]
+
+
+def _of_trial(trial: FrozenTrial) -> Observation:
+    running = int(not trial.state.is_finished())
+    records = [
+        RunRecord.from_dict(value) for key, value in trial.user_attrs.items() if key.startswith(RUN_PREFIX)
+    ]
     if records:
-        values = _best_fidelity(records)
-        failures = sum(record["status"] in ("failed", "diverged") for record in records)
-    else:
-        values, failures = _outcome(trial)
-    finite = tuple(value for value in values if math.isfinite(value))
+        return _from_records(trial.number, trial.params, records, running)
+    value: float | None = None
+    state = trial.state.name
+    if state == "COMPLETE" and trial.values:
+        value = trial.values[0]
+    elif state == "PRUNED" and trial.intermediate_values:
+        value = trial.intermediate_values[max(trial.intermediate_values)]
+    finite = value is not None and math.isfinite(value)
     return Observation(
         number=trial.number,
         params=dict(trial.params),
-        distributions=dict(trial.distributions),
-        values=finite,
-        failures=failures + len(values) - len(finite),
-        pending=not trial.state.is_finished(),
+        values=(float(value),) if value is not None and finite else (),
+        times=(trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0,) if finite else (),
+        failures=int(state == "FAIL" or (value is not None and not finite)),
+        stopped=int(state == "PRUNED"),
+        pending=running,
     )
 
 
-def _best_fidelity(records: list[dict[str, Any]]) -> list[float]:
+def _from_records(
+    number: int, params: Mapping[str, Any], records: Iterable[RunRecord], pending: int
+) -> Observation:
     # Of a seed that was trained to several lengths, the longest counts.
-    longest: dict[int, tuple[float, float]] = {}
+    longest: dict[int, RunRecord] = {}
+    failures = 0
     for record in records:
-        if record["value"] is not None:
-            atom = record["atom"]
-            longest[atom["seed"]] = max(
-                longest.get(atom["seed"], (0.0, 0.0)),
-                (atom["fidelity"], record["value"]),
-                key=lambda item: item[0],
-            )
-    return [value for _, value in longest.values()]
-
-
-def _outcome(trial: FrozenTrial) -> tuple[list[float], int]:
-    state = trial.state.name
-    if state == "COMPLETE" and trial.values:
-        return [trial.values[0]], 0
-    if state == "PRUNED":
-        return (
-            [trial.intermediate_values[max(trial.intermediate_values)]] if trial.intermediate_values else []
-        ), 0
-    return [], int(state == "FAIL")
+        if record.value is None or not math.isfinite(record.value):
+            failures += 1
+            continue
+        known = longest.get(record.atom.seed)
+        if known is None or record.atom.fidelity > known.atom.fidelity:
+            longest[record.atom.seed] = record
+    kept = list(longest.values())
+    return Observation(
+        number=number,
+        params=dict(params),
+        values=tuple(float(record.value) for record in kept if record.value is not None),
+        times=tuple(record.started for record in kept),
+        failures=failures,
+        stopped=sum(record.status == "pruned" for record in kept),
+        pending=pending,
+    )

@@ -96,6 +96,11 @@ class Surrogate:
         self.factor = _cholesky(covariance)
         self.alpha = lapack.dpotrs(self.factor, self.standardised(), lower=True)[0]
 
+    @classmethod
+    def of(cls, data: Data, hyper: Hyperparameters) -> Surrogate:
+        """A process with given hyperparameters, its values standardised by the data."""
+        return cls(data, hyper, *_standard(data))
+
     def standardised(self) -> Array:
         """``n``; the means on the scale of the hyperparameters."""
         return (self.data.means - self.shift) / self.scale
@@ -163,10 +168,7 @@ def fit(data: Data, *, iterations: int = 60) -> Surrogate:
         data: Measurements of at least one configuration.
         iterations: Most L-BFGS-B steps.
     """
-    weights = data.counts / data.counts.sum()
-    shift = float(weights @ data.means)
-    spread = math.sqrt(float(weights @ (data.means - shift) ** 2))
-    scale = spread if spread > 1e-12 * max(1.0, abs(shift)) else 1.0
+    shift, scale = _standard(data)
     posterior = _LogPosterior(data, (data.means - shift) / scale, data.squares / scale**2)
     found = [
         minimize(
@@ -182,6 +184,14 @@ def fit(data: Data, *, iterations: int = 60) -> Surrogate:
     return Surrogate(data, posterior.unpack(min(found, key=lambda result: result.fun).x), shift, scale)
 
 
+def _standard(data: Data) -> tuple[float, float]:
+    """Location and spread of the means, each run counting as much."""
+    weights = data.counts / data.counts.sum()
+    shift = float(weights @ data.means)
+    spread = math.sqrt(float(weights @ (data.means - shift) ** 2))
+    return shift, spread if spread > 1e-12 * max(1.0, abs(shift)) else 1.0
+
+
 class _LogPosterior:
     """Negative log posterior density of the log hyperparameters, with its gradient."""
 
@@ -193,10 +203,10 @@ class _LogPosterior:
         self.dimensions = int(data.groups.max()) + 1
         n = len(values)
         difference = (data.features[:, None, :] - data.features[None, :, :]) ** 2
-        self.squared = np.zeros((self.dimensions, n, n))
+        squared = np.zeros((self.dimensions, n, n))
         for feature, group in enumerate(data.groups):
-            self.squared[group] += difference[:, :, feature]
-        self.squared = self.squared.reshape(self.dimensions, n * n)
+            squared[group] += difference[:, :, feature]
+        self.squared = squared.reshape(self.dimensions, n * n)
         length = math.sqrt(2) + 0.5 * math.log(self.dimensions)
         self.prior_mean = np.array([*[length] * self.dimensions, _SMOOTH[0], _OWN[0], _NOISE[0]])
         self.prior_sd = np.array([*[_LENGTH_SD] * self.dimensions, _SMOOTH[1], _OWN[1], _NOISE[1]])

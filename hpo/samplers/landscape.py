@@ -1,0 +1,266 @@
+"""What the runs of a study say about its search space: the surrogate, the failures, the best configuration so far."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from hpo.samplers.encoding import Encoding
+from hpo.samplers.surrogate import Data, Hyperparameters, Surrogate, fit
+
+if TYPE_CHECKING:
+    from hpo.samplers.observations import Observation
+
+__all__ = ["Active", "Landscape", "infer_space", "learned_activity"]
+
+Array = npt.NDArray[np.float64]
+#: Given a full assignment of all parameters, the names of those that are active.
+Active = Callable[[Mapping[str, Any]], Collection[str]]
+
+# Configurations this far apart in each parameter share 60 % of what is known about failing.
+_FAILURE_LENGTH = 0.2
+# Hyperparameters are fitted anew when the number of runs has grown by this factor: they change slowly.
+_REFIT = 1.15
+_REFIT_FROM = 12
+_REMEMBERED = 64
+_fitted: OrderedDict[bytes, Hyperparameters] = OrderedDict()
+
+
+class Landscape:
+    """Everything known, with values turned so that larger is better.
+
+    Values worse than the median are drawn towards it logarithmically: how bad a bad configuration is must not set
+    the scale on which good ones are told apart. Better ones stay as they are.
+
+    Args:
+        observations: Configurations tried.
+        space: Distribution of each parameter.
+        maximize: Whether larger values are better.
+        conditional: Parameters that a configuration may lack, beside those that one does lack.
+
+    Attributes:
+        observations: Those that lie in the space.
+        measured: Those of them that have a value.
+        encoding: Features of the space.
+        sign: Value times sign: larger is better.
+    """
+
+    def __init__(
+        self,
+        observations: Sequence[Observation],
+        space: Mapping[str, BaseDistribution],
+        *,
+        maximize: bool,
+        conditional: Collection[str] = (),
+    ) -> None:
+        self.observations = [o for o in observations if _fits(o, space)]
+        self.measured = [o for o in self.observations if o.values]
+        self.sign = 1.0 if maximize else -1.0
+        self.conditional = {name for name in space for o in observations if name not in o.params}
+        self.conditional.update(conditional)
+        self.encoding = Encoding(space, sorted(self.conditional))
+
+    @cached_property
+    def features(self) -> Array:
+        """``n x m``; of the measured configurations."""
+        return self.encoding.encode(self.measured_params())
+
+    def measured_params(self) -> list[dict[str, Any]]:
+        """The measured configurations."""
+        return [o.params for o in self.measured]
+
+    @cached_property
+    def surrogate(self) -> Surrogate:
+        """Fitted to the measured configurations; needs at least one."""
+        runs = sorted(
+            (time, row, order)
+            for row, observation in enumerate(self.measured)
+            for order, time in enumerate(observation.times or [0.0] * observation.count)
+        )
+        first = runs[: _refit_point(len(runs))]
+        everything = self._data({(row, order) for _, row, order in runs})
+        early = (
+            everything if len(first) == len(runs) else self._data({(row, order) for _, row, order in first})
+        )
+        hyper = _hyperparameters(early)
+        return Surrogate.of(everything, hyper)
+
+    @cached_property
+    def acceptable(self) -> npt.NDArray[np.bool_]:
+        """``n``; measured configurations that never failed and were never stopped early; if all did, all of them.
+
+        A mean over the seeds that survived would reward fragile configurations.
+        """
+        sound = np.array([not o.failures and not o.stopped for o in self.measured], dtype=bool)
+        if not sound.any():
+            sound = np.array([not o.failures for o in self.measured], dtype=bool)
+        return sound if sound.any() else np.ones(len(self.measured), dtype=bool)
+
+    @cached_property
+    def best(self) -> float:
+        """Largest posterior mean of an acceptable configuration."""
+        return float(self.surrogate.tried()[0][self.acceptable].max())
+
+    @cached_property
+    def ended(self) -> tuple[Array, Array, Array]:
+        """Features ``k x m`` of all configurations with a finished run, and each one's good and failed runs."""
+        ended = [o for o in self.observations if o.values or o.failures]
+        return (
+            self.encoding.encode([o.params for o in ended]),
+            np.array([o.count for o in ended], dtype=float),
+            np.array([o.failures for o in ended], dtype=float),
+        )
+
+    @property
+    def any_failed(self) -> bool:
+        """Whether any run failed or diverged."""
+        return any(o.failures for o in self.observations)
+
+    @property
+    def failure_width(self) -> float:
+        """Twice the squared length scale of failures, over all parameters."""
+        return 2 * _FAILURE_LENGTH**2 * max(len(self.encoding.names), 1)
+
+    def success(self, features: Array) -> Array:
+        """Probability that a run ends well.
+
+        The share of good runs among the neighbours, weighted by a Gaussian kernel, with one run's weight on the
+        share over all. Failures repel without ever having been given a value.
+
+        Args:
+            features: ``q x m``
+
+        Returns:
+            ``q``
+        """
+        if not self.any_failed:
+            return np.ones(len(features))
+        where, good, failed = self.ended
+        share = (good.sum() + 1) / (good.sum() + failed.sum() + 1)
+        squared = ((features[:, None, :] - where[None, :, :]) ** 2).sum(-1)
+        weight = np.exp(-squared / self.failure_width)
+        return np.asarray((weight @ good + share) / (weight @ (good + failed) + 1))
+
+    def _data(self, chosen: set[tuple[int, int]]) -> Data:
+        values = [
+            self.sign * np.array([v for order, v in enumerate(o.values) if (row, order) in chosen])
+            for row, o in enumerate(self.measured)
+        ]
+        rows = [row for row, v in enumerate(values) if len(v)]
+        kept = _compress([values[row] for row in rows])
+        return Data(
+            features=self.features[rows],
+            groups=self.encoding.groups,
+            means=np.array([v.mean() for v in kept]),
+            counts=np.array([float(len(v)) for v in kept]),
+            squares=float(sum(((v - v.mean()) ** 2).sum() for v in kept if len(v) > 1)),
+        )
+
+
+def infer_space(configurations: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
+    """A space that holds given configurations, where nobody says what was searched.
+
+    Positive numbers that span a factor above 30 are taken as logarithmic.
+    """
+    names = sorted({name for configuration in configurations for name in configuration})
+    return {name: _inferred([c[name] for c in configurations if name in c]) for name in names}
+
+
+def learned_activity(
+    observations: Sequence[Observation], space: Mapping[str, BaseDistribution]
+) -> Active | None:
+    """Which parameters are active, judged by the trials: under a choice that never came with one, it is not.
+
+    Only for choices that have been seen; a parameter that nothing rules out is taken as active. ``None`` where no
+    parameter was ever missing.
+    """
+    conditional = {name for name in space for o in observations if name not in o.params}
+    if not conditional:
+        return None
+    together: dict[tuple[str, str], set[str]] = {}
+    for observation in observations:
+        for name, value in observation.params.items():
+            if isinstance(space.get(name), CategoricalDistribution):
+                together.setdefault((name, repr(value)), set()).update(observation.params)
+
+    def active(configuration: Mapping[str, Any]) -> Collection[str]:
+        names = set(configuration)
+        for name, value in configuration.items():
+            seen = together.get((name, repr(value)))
+            if name not in conditional and seen is not None:
+                names &= seen | {other for other in names if other not in conditional}
+        return names
+
+    return active
+
+
+def _hyperparameters(data: Data) -> Hyperparameters:
+    """Fitted, or remembered: an ask and a race often look at the same runs, and neither keeps a state."""
+    key = b"".join(
+        np.ascontiguousarray(part).tobytes()
+        for part in (data.features, data.groups, data.means, data.counts, np.array(data.squares))
+    )
+    if key not in _fitted:
+        _fitted[key] = fit(data).hyper
+        while len(_fitted) > _REMEMBERED:
+            _fitted.popitem(last=False)
+    return _fitted[key]
+
+
+def _refit_point(runs: int) -> int:
+    """The number of first runs that hyperparameters are fitted to: all of few, else the last step of a series."""
+    point = _REFIT_FROM
+    if runs <= point:
+        return runs
+    while max(point + 1, int(point * _REFIT)) <= runs:
+        point = max(point + 1, int(point * _REFIT))
+    return point
+
+
+def _compress(values: list[Array]) -> list[Array]:
+    first = np.array([v[0] for v in values])
+    median = float(np.median(first))
+    scale = float(np.quantile(first, 0.9)) - median
+    if scale <= 0:
+        scale = float(np.std(first))
+    if scale <= 0:
+        return values
+    return [
+        np.where(v < median, median - scale * np.log1p(np.maximum(median - v, 0) / scale), v) for v in values
+    ]
+
+
+def _inferred(values: list[Any]) -> BaseDistribution:
+    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
+        kinds: dict[str, Any] = {repr(value): value for value in values}
+        return CategoricalDistribution([kinds[key] for key in sorted(kinds)])
+    low, high = min(values), max(values)
+    log = low > 0 and high / low > 30
+    if all(isinstance(value, int) for value in values):
+        return IntDistribution(low, high, log=log)
+    return FloatDistribution(float(low), float(high), log=log)
+
+
+def _fits(observation: Observation, space: Mapping[str, BaseDistribution]) -> bool:
+    """Whether an observation lies in the space (ranges may have changed since)."""
+    return all(_holds(space[name], value) for name, value in observation.params.items() if name in space)
+
+
+def _holds(distribution: BaseDistribution, value: Any) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    slack = 1e-9 * max(abs(distribution.low), abs(distribution.high))
+    return not math.isnan(value) and distribution.low - slack <= value <= distribution.high + slack
