@@ -23,7 +23,7 @@ def from_formula(
     *,
     name: str = "formula",
     inputs: Sequence[str] | None = None,
-    output: str = "loss",
+    output: str | None = None,
     citation: str = "own formula",
     parameters: Sequence[Parameter] = (),
 ) -> Law:
@@ -33,13 +33,14 @@ def from_formula(
         text: The formula; see :func:`scaling.laws.formula.parse` for what it may hold.
         name: What to call it.
         inputs: Names in it that are columns; by default those of the runs table and ``N``, ``D``, ``C``, ``U``.
-        output: Column that it predicts.
+        output: Column that it predicts; by default the name left of ``=``, or ``loss``.
         citation: Whose it is.
         parameters: Bounds, starts and meanings where the user knows better; others are found out.
     """
     formula = parse(text, inputs=tuple(inputs) if inputs is not None else None)
+    column = output or formula.output or "loss"
     return _law(
-        formula.expression, formula.parameters, formula.inputs, text, name, output, citation, parameters
+        formula.expression, formula.parameters, formula.inputs, text, name, column, citation, parameters
     )
 
 

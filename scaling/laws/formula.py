@@ -24,7 +24,7 @@ class Formula:
 
     Attributes:
         text: As given.
-        output: Name on the left of ``=``, or ``None``.
+        output: Column that it predicts: the name on the left of ``=`` (``loss`` for ``L``), or ``None``.
         expression: The right-hand side; input letters have become column names.
         inputs: Columns it reads, in order of appearance.
         parameters: Every other name, in order of appearance.
@@ -66,10 +66,12 @@ def parse(text: str, *, inputs: tuple[str, ...] | None = None) -> Formula:
     reader = _Reader(text, offset, positions, lead, inputs)
     expression = reader.build(tree.body)
     if not reader.inputs:
-        raise _error(text, 0, "the formula has no input", f"use a column such as {', '.join(COLUMNS[:3])}")
+        raise _error(text, 0, "has no input", f"use a column such as {', '.join(COLUMNS[:3])}")
     if not reader.parameters:
-        raise _error(text, 0, "the formula has no parameter to fit")
-    return Formula(text, name, expression, tuple(reader.inputs), tuple(reader.parameters))
+        raise _error(text, 0, "has no parameter to fit")
+    return Formula(
+        text, INPUT_ALIASES.get(name or "", name), expression, tuple(reader.inputs), tuple(reader.parameters)
+    )
 
 
 def _python(body: str) -> tuple[str, list[int]]:
@@ -151,10 +153,8 @@ class _Reader:
         return FUNCTIONS[name](*(self.build(arg) for arg in args))
 
     def name(self, name: str) -> Expr:
-        if self.given is not None:
-            column = name if name in self.given else None
-        else:
-            column = INPUT_ALIASES.get(name, name if name in COLUMNS else None)
+        columns = COLUMNS if self.given is None else self.given
+        column = next((entry for entry in (name, INPUT_ALIASES.get(name)) if entry in columns), None)
         known = self.parameters if column is None else self.inputs
         if (column or name) not in known:
             known.append(column or name)

@@ -7,7 +7,10 @@ from scaling.laws.formula import parse
 
 __all__ = ["DOWNSTREAM", "OVERTRAINING"]
 
-_CITATION = 'Gadre et al., "Language models scale reliably with over-training and on downstream tasks", arXiv 2403.08540'
+_CITATION = (
+    'Gadre et al., "Language models scale reliably with over-training and on downstream '
+    'tasks", arXiv 2403.08540'
+)
 _TEXT = "L = E + (a * (D / N)^h + b * (D / N)^-h) * (6 * N * D)^-h"
 
 OVERTRAINING = Law(
