@@ -1,0 +1,400 @@
+"""A fitted learning-rate and batch-size law: what it predicts, how sure it is, where it is flat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scaling import lawfile
+from scaling.checks import Check
+from scaling.errors import InputError
+from scaling.sweep.basin import Basin, best_given, contour, excess, extent
+from scaling.sweep.level import Level
+from scaling.sweep.problem import features
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["PLATEAU", "FittedSweep", "HyperLaw"]
+
+Array = NDArray[np.float64]
+
+#: The plateau is where the loss is within this fraction of its optimum.
+PLATEAU = 1e-3
+_DRAWS = 400
+
+
+@dataclass(frozen=True)
+class HyperLaw:
+    """The power law of one hyperparameter, in octaves.
+
+    Attributes:
+        name: Hyperparameter.
+        features: ``constant``, inputs, perhaps ``bend``.
+        beta: log2 of the optimum per feature. Shape ``(f,)``.
+        covariance: Of ``beta``. Shape ``(f, f)``.
+        scatter: Octaves by which the optimum of one cell, as a sweep would measure it, scatters around the law.
+        freedom: Degrees of freedom of the interval.
+        low: Smallest value in the runs.
+        high: Largest value in the runs.
+        unit: Unit of the value.
+    """
+
+    name: str
+    features: tuple[str, ...]
+    beta: Array
+    covariance: Array
+    scatter: float
+    freedom: float
+    low: float
+    high: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class FittedSweep:
+    """A fitted law for hyperparameters.
+
+    Attributes:
+        method: ``pooled`` or ``step-law``.
+        hypers: One law a hyperparameter.
+        inputs: Variables the law is written in.
+        x_mid: log2 of the inputs at the middle of the cells. Shape ``(F,)``.
+        ratio_mid: log2(tokens/params) at the vertex of the bend, relative to ``x_mid``.
+        basin: Shared basin; ``None`` for ``step-law``.
+        level: Loss at the optimum over sizes; ``None`` where it could not be fitted.
+        cells: For each cell its scales, runs, best loss and best configuration, and the optimum the model found.
+        noise: Standard deviation of log loss between repeats at the bottom.
+        objective: Minus twice the log posterior (``pooled``), summed over runs.
+        converged: Whether the optimiser's last step was below tolerance.
+        checks: What makes the law less trustworthy.
+        runs: Source, hash and number of the runs.
+        options: As given to :func:`scaling.sweep.fitted.fit_sweep`.
+        line: Input that was merged away to how it moves with the one that was kept:
+            ``{name: (log2 at the middle, slope, kept)}``.
+    """
+
+    method: str
+    hypers: tuple[HyperLaw, ...]
+    inputs: tuple[str, ...]
+    x_mid: Array
+    ratio_mid: float
+    basin: Basin | None
+    level: Level | None
+    cells: list[dict[str, float]]
+    noise: float
+    objective: float
+    converged: bool
+    checks: list[Check] = field(default_factory=list)
+    runs: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    line: dict[str, tuple[float, float, str]] = field(default_factory=dict)
+
+    @property
+    def params(self) -> dict[str, float]:
+        """Value at the middle of the cells, and exponents, by ``hyperparameter.feature``."""
+        named = {}
+        for law in self.hypers:
+            for feature, value in zip(law.features, law.beta, strict=True):
+                at_middle = feature == "constant"
+                named[f"{law.name}.{'middle' if at_middle else feature}"] = float(
+                    2.0**value if at_middle else value
+                )
+        return named
+
+    @property
+    def formula(self) -> str:
+        """The law in one line."""
+        short = {"params": "N", "tokens": "D"}
+        parts = []
+        for law in self.hypers:
+            text = f"{law.name} = {2.0 ** law.beta[0]:.4g}"
+            for feature, value in zip(law.features[1:], law.beta[1:], strict=True):
+                if feature == "bend":
+                    text += f" 2^({value:.3g} (log2 D/N - middle)^2)"
+                    continue
+                middle = 2.0 ** self.x_mid[self.inputs.index(feature)]
+                text += f" ({short.get(feature, feature)}/{middle:.3g})^{value:.3f}"
+            parts.append(text)
+        return ", ".join(parts)
+
+    def summary_rows(self) -> list[tuple[str, str, str, str]]:
+        """Name, value, standard error and meaning of each parameter, for tables."""
+        rows = []
+        for law in self.hypers:
+            errors = np.sqrt(np.diag(law.covariance))
+            for feature, value, error in zip(law.features, law.beta, errors, strict=True):
+                if feature == "constant":
+                    value, error = 2.0**value, 2.0**value * np.log(2.0) * error
+                meaning = {
+                    "constant": "at the middle of the cells",
+                    "bend": "octaves per squared octave of D/N",
+                }
+                rows.append(
+                    (
+                        f"{law.name}.{feature}",
+                        f"{value:.5g}",
+                        f"{error:.2g}",
+                        meaning.get(feature, "exponent"),
+                    )
+                )
+        return rows
+
+    def position(self, inputs: Mapping[str, float]) -> Array:
+        """A size in octaves from the middle of the cells. Shape ``(F,)``.
+
+        Raises:
+            InputError: An input is missing or not above zero.
+        """
+        missing = [name for name in self.inputs if name not in inputs]
+        if missing:
+            raise InputError(
+                f"this law also needs {', '.join(missing)}", key=missing[0],
+                remedy="give " + ", ".join(f"--{name}" if name in ("params", "tokens") else f"--set {name}=..."
+                                           for name in missing),
+            )  # fmt: skip
+        from scaling.published import check_inputs
+
+        checked = check_inputs({name: inputs[name] for name in self.inputs})
+        return np.asarray([np.log2(checked[name]) for name in self.inputs]) - self.x_mid
+
+    def centre(self, inputs: Mapping[str, float]) -> tuple[Array, Array]:
+        """log2 of the optimum and the standard deviation of the law there. Shapes ``(P,)``."""
+        x = self.position(inputs)
+        rows = [features(law.features, self.inputs, x, self.ratio_mid) for law in self.hypers]
+        middle = np.array([row @ law.beta for row, law in zip(rows, self.hypers, strict=True)])
+        spread = np.array(
+            [
+                np.sqrt(np.maximum(row @ law.covariance @ row, 0.0))
+                for row, law in zip(rows, self.hypers, strict=True)
+            ]
+        )
+        return middle, spread
+
+    def answer(self, inputs: Mapping[str, float], level: float = 0.9) -> dict[str, Any]:
+        """What the law says at one size, as ``scaling predict --json`` answers it.
+
+        Args:
+            inputs: The law's inputs. A hyperparameter among them is held there: the others are then the best for it.
+            level: Coverage of the intervals. They cover the optimum that a sweep at that size would measure.
+        """
+        from scaling.published import check_inputs
+        from scaling.sweep.warn import answer_warnings
+
+        given = check_inputs(inputs)
+        x = self.position(given)
+        middle, low, high, cost = self._optimum(given, x, level)
+        predictions: dict[str, dict[str, Any]] = {}
+        for column, law in enumerate(self.hypers):
+            if law.name not in given:
+                ends = [float(np.exp2(edge[column])) for edge in (middle, low, high)]
+                predictions[law.name] = {"value": ends[0], "low": ends[1], "high": ends[2], "unit": law.unit}
+        loss = self._loss(given, level, cost)
+        if loss is not None:
+            predictions["loss"] = loss
+        warnings = answer_warnings(self, given, predictions, cost)
+        plateau = self.plateau(given) if self.basin is not None and not self._held(given).any() else {}
+        return {
+            "inputs": given,
+            "predictions": predictions,
+            "level": level,
+            "plateau": plateau,
+            "warnings": warnings,
+        }
+
+    def _held(self, given: Mapping[str, float]) -> NDArray[np.bool_]:
+        return np.array([law.name in given for law in self.hypers], dtype=bool)
+
+    def _optimum(
+        self, given: Mapping[str, float], x: Array, level: float
+    ) -> tuple[Array, Array, Array, tuple[float, float, float]]:
+        """log2 of the best hyperparameters, interval ends, and the log-loss cost of what is held (with its ends)."""
+        from scipy.special import stdtrit
+
+        middle, spread = self.centre(given)
+        freedom = np.array([law.freedom for law in self.hypers])
+        total = np.sqrt(spread**2 + np.array([law.scatter for law in self.hypers]) ** 2)
+        held = self._held(given)
+        if not held.any() or self.basin is None:
+            reach = stdtrit(freedom, 0.5 + level / 2) * total
+            return middle, middle - reach, middle + reach, (0.0, 0.0, 0.0)
+        wanted = np.array([np.log2(given.get(law.name, 1.0)) for law in self.hypers])
+        # Where the optimum may lie decides what is best at a fixed value, so its draws are carried through.
+        generator = np.random.default_rng(0)
+        centres = middle + total * generator.standard_t(freedom, size=(_DRAWS, len(middle)))
+        centres = np.vstack([middle, centres])
+        d = best_given(self.basin, held, wanted - centres)
+        best = centres + d
+        cost = excess(self.basin, d, np.broadcast_to(x, (len(d), len(x))))
+        tails = [0.5 - level / 2, 0.5 + level / 2]
+        low, high = np.quantile(best[1:], tails, axis=0)
+        cheapest, dearest = np.quantile(cost[1:], tails)
+        return (
+            best[0],
+            np.minimum(low, best[0]),
+            np.maximum(high, best[0]),
+            (float(cost[0]), float(cheapest), float(dearest)),
+        )
+
+    def _scales(self, given: Mapping[str, float]) -> dict[str, float] | None:
+        """``params`` and ``tokens`` at a size; one that was merged away follows from the other."""
+        known = {name: float(given[name]) for name in ("params", "tokens") if name in given}
+        for name, (middle, slope, kept) in self.line.items():
+            if name not in known and kept in known:
+                offset = np.log2(known[kept]) - self.x_mid[self.inputs.index(kept)]
+                known[name] = float(2.0 ** (middle + slope * offset))
+        return known if {"params", "tokens"} <= known.keys() else None
+
+    def _loss(
+        self, given: Mapping[str, float], level: float, cost: tuple[float, float, float]
+    ) -> dict[str, Any] | None:
+        scales = self._scales(given)
+        if self.level is None or scales is None:
+            return None
+        value, low, high = self.level.log_loss(scales, level)
+        ends = np.exp([value + cost[0], low + cost[1], high + cost[2]])
+        return {"value": float(ends[0]), "low": float(ends[1]), "high": float(ends[2]), "unit": "nats/token"}
+
+    def predict(self, points: pd.DataFrame | Mapping[str, Any], level: float = 0.9) -> pd.DataFrame:
+        """Answer every row of a table of inputs.
+
+        Returns:
+            The points with ``<output>``, ``<output>_low``, ``<output>_high`` for each prediction. A hyperparameter
+            among the columns is held at its value.
+        """
+        import pandas as pd
+
+        table = points.copy() if isinstance(points, pd.DataFrame) else pd.DataFrame(dict(points))
+        known = [*self.inputs, "params", "tokens", *(law.name for law in self.hypers)]
+        columns = [name for name in dict.fromkeys(known) if name in table]
+        rows = [
+            self.answer(dict(zip(columns, row, strict=True)), level) for row in table[columns].to_numpy(float)
+        ]
+        for output in dict.fromkeys(name for row in rows for name in row["predictions"]):
+            for suffix, part in (("", "value"), ("_low", "low"), ("_high", "high")):
+                empty: dict[str, Any] = {part: None}
+                table[output + suffix] = [row["predictions"].get(output, empty)[part] for row in rows]
+        return table
+
+    def plateau(self, inputs: Mapping[str, float], tolerance: float = PLATEAU) -> dict[str, Any]:
+        """Ranges of each hyperparameter within ``tolerance`` of the optimal loss, the others following.
+
+        Raises:
+            InputError: The method has no basin (``step-law``).
+        """
+        basin = self._need_basin()
+        x = self.position(inputs)
+        middle, _ = self.centre(inputs)
+        below, above = extent(basin, x, float(np.log1p(tolerance)))
+        ranges: dict[str, Any] = {"tolerance": tolerance}
+        for column, law in enumerate(self.hypers):
+            low, high = 2.0 ** (middle[column] + below[column]), 2.0 ** (middle[column] + above[column])
+            ranges[law.name] = {"low": float(low), "high": float(high), "unit": law.unit}
+        return ranges
+
+    def contour(self, inputs: Mapping[str, float], tolerance: float = PLATEAU, points: int = 73) -> Array:
+        """Closed curve around the plateau in the first two hyperparameters. Shape ``(points, 2)``, their units."""
+        basin = self._need_basin()
+        if len(self.hypers) != 2:
+            raise InputError("a contour needs two hyperparameters", key="contour", remedy="use plateau()")
+        middle, _ = self.centre(inputs)
+        return np.asarray(
+            2.0 ** (middle + contour(basin, self.position(inputs), float(np.log1p(tolerance)), points))
+        )
+
+    def surface(self, inputs: Mapping[str, float], values: Mapping[str, Any]) -> Array:
+        """Excess loss (fraction of the optimal loss) at given hyperparameters of one size.
+
+        Args:
+            inputs: The size.
+            values: Hyperparameter to values; arrays broadcast together. Those left out are the best for the others.
+        """
+        basin = self._need_basin()
+        middle, _ = self.centre(inputs)
+        held = np.array([law.name in values for law in self.hypers], dtype=bool)
+        wanted = np.stack(
+            np.broadcast_arrays(
+                *(np.log2(np.asarray(values.get(law.name, 1.0), float)) for law in self.hypers)
+            ),
+            axis=-1,
+        )
+        d = best_given(basin, held, wanted - middle)
+        x = np.broadcast_to(self.position(inputs), (*d.shape[:-1], len(self.inputs)))
+        return np.asarray(np.expm1(excess(basin, d, x)))
+
+    def _need_basin(self) -> Basin:
+        if self.basin is None:
+            raise InputError(
+                f"method {self.method!r} fits the optimum only, no basin around it", key="method",
+                remedy="fit with method 'pooled'",
+            )  # fmt: skip
+        return self.basin
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that a law file keeps."""
+        stored = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        stored["hypers"] = [asdict(law) for law in self.hypers]
+        stored["basin"] = None if self.basin is None else asdict(self.basin)
+        stored["level"] = None if self.level is None else asdict(self.level)
+        stored["checks"] = [check.to_dict() for check in self.checks]
+        stored["params"] = self.params
+        return stored
+
+    def save(self, path: str | Path) -> None:
+        """Write the law file."""
+        lawfile.write(path, "lr-batch", self.to_dict())
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any], source: str = "law file") -> FittedSweep:
+        """Back from a law file.
+
+        Raises:
+            InputError: Something is missing or is not what it should be.
+        """
+        try:
+            return _read(stored)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"is damaged or incomplete ({type(error).__name__}: {error})",
+                source=source,
+                remedy="fit the law again with `scaling fit --law lr-batch`",
+            ) from None
+
+
+def _read(stored: Mapping[str, Any]) -> FittedSweep:
+    def array(value: Any) -> Array:
+        return np.array(value, dtype=np.float64)
+
+    hypers = tuple(
+        HyperLaw(**{
+            **one,
+            "features": tuple(one["features"]),
+            "beta": array(one["beta"]),
+            "covariance": array(one["covariance"]),
+        })
+        for one in stored["hypers"]
+    )  # fmt: skip
+    basin = stored["basin"]
+    level = stored["level"]
+    return FittedSweep(
+        method=str(stored["method"]),
+        hypers=hypers,
+        inputs=tuple(stored["inputs"]),
+        x_mid=array(stored["x_mid"]),
+        ratio_mid=float(stored["ratio_mid"]),
+        basin=None if basin is None else Basin(**{name: array(value) for name, value in basin.items()}),
+        level=None if level is None else Level(**level),
+        cells=[dict(cell) for cell in stored["cells"]],
+        noise=float(stored["noise"] if stored["noise"] is not None else np.nan),
+        objective=float(stored["objective"] if stored["objective"] is not None else np.nan),
+        converged=bool(stored["converged"]),
+        checks=[Check.from_dict(check) for check in stored["checks"]],
+        runs=dict(stored["runs"]),
+        options=dict(stored["options"]),
+        line={name: (float(a), float(b), str(c)) for name, (a, b, c) in stored["line"].items()},
+    )
