@@ -80,8 +80,7 @@ def solve_linear(
     Returns:
         Natural parameters, shape ``(S, p)``.
     """
-    program = law.separation
-    outputs = program.run(program.bind(inputs), {name: grid[:, j, None] for j, name in enumerate(free)})
+    outputs = law.separation.parts({name: grid[:, j, None] for j, name in enumerate(free)}, inputs)
     shape = (len(grid), len(target))
     columns = np.stack([np.broadcast_to(np.asarray(o, dtype=np.float64), shape) for o in outputs], axis=1)
     scale = np.sqrt(weights) / (np.abs(target) if law.residuals == "log" else 1.0)

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scaling.errors import InputError
-from scaling.laws.expression import Expr, Program, constant, symbol
+from scaling.laws.expression import Expr, constant, symbol
 from scaling.laws.model import Model, NumericalModel, SymbolicModel
+from scaling.laws.separation import FunctionSeparation, Separation, SymbolicSeparation
 
 __all__ = ["Law", "Parameter", "Params"]
 
@@ -155,28 +156,18 @@ class Law:
                 )
         return columns
 
-    @cached_property
+    @property
     def linear(self) -> tuple[str, ...]:
         """Parameters that the law is linear in, all of them together, when the others are given."""
-        if self.expression is None:
-            return ()
-        slopes = {name: self.expression.diff(name) for name in self.names}
-        conflicts = {
-            name: {other for other in self.names if other in slopes[name].symbols} for name in self.names
-        }
-        chosen: list[str] = []
-        for name in sorted(self.names, key=lambda name: (len(conflicts[name]), self.names.index(name))):
-            if name not in conflicts[name] and not conflicts[name].intersection(chosen):
-                chosen.append(name)
-        return tuple(name for name in self.names if name in chosen)
+        return self.separation.linear
 
     @cached_property
-    def separation(self) -> Program:
-        """Program giving the part without linear parameters, then the factor of each linear parameter."""
-        if self.expression is None:
-            raise TypeError(f"{self.name} is a function without a formula")
-        rest = self.expression.substitute({name: constant(0.0) for name in self.linear})
-        return Program([rest, *(self.expression.diff(name) for name in self.linear)], self.inputs)
+    def separation(self) -> Separation:
+        """The law taken apart into linear parameters and their factors."""
+        if self.expression is not None:
+            return SymbolicSeparation(self.expression, self.names, self.inputs)
+        assert self.function is not None
+        return FunctionSeparation(self.function, self.names, self.inputs)
 
     @cached_property
     def model(self) -> Model:

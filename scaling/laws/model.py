@@ -175,5 +175,6 @@ class NumericalModel:
             above[:, j] += step
             below[:, j] -= step
             width = (above[:, j] - below[:, j])[:, None]
-            slopes[:, j] = (self.value(above, bound) - self.value(below, bound)) / width
+            with np.errstate(all="ignore"):
+                slopes[:, j] = (self.value(above, bound) - self.value(below, bound)) / width
         return Local(value, slopes, lambda v: np.zeros((theta.shape[0], count, count)))
