@@ -13,7 +13,7 @@ from hpo.config import StudyConfig, load_config
 from hpo.config.model import Resources, SamplerConfig, TunedBaseline
 from hpo.definition import check_unchanged, definition_of, section_name
 from hpo.execution import Executor, Source, Task, make_executor
-from hpo.incumbents import choose
+from hpo.incumbent import choose
 from hpo.objective import Objective, load_objective
 from hpo.progress import Bar, Progress, Quiet
 from hpo.provenance import describe, who
@@ -223,7 +223,7 @@ def _tuning(
         section,
         space,
         fixed,
-        _allocation(config),
+        _allocation(config, space),
         config.seeds.tuning,
         lambda number: sampler_for(sampler, space, number),
         watcher.finished,
@@ -232,7 +232,7 @@ def _tuning(
     return source
 
 
-def _allocation(config: StudyConfig) -> Allocation:
+def _allocation(config: StudyConfig, space: Space) -> Allocation:
     if config.seeds.allocation == "racing":
         from hpo.allocation.racing import Racing
 
@@ -243,8 +243,13 @@ def _allocation(config: StudyConfig) -> Allocation:
                 key="budget",
                 remedy="give budget: {runs: N}, or allocation: fixed",
             )
-        racing: Allocation = Racing(config.seeds.tuning, planned, config.direction, **config.seeds.options)
-        return racing
+        options = {"space": space.distributions(), **config.seeds.options}
+        try:
+            return Racing(config.seeds.tuning, planned, config.direction, **options)
+        except TypeError as error:
+            raise InputError(
+                f"racing does not take these options: {error}", key="seeds.options", remedy="startup, level"
+            ) from None
     from hpo.allocation.fixed import Fixed
 
     if config.budget.runs is not None and config.budget.runs < len(config.seeds.tuning):
@@ -317,13 +322,15 @@ def candidates(
     config: StudyConfig, tuning: Section, fixed: Mapping[str, Any], baseline: Section | None
 ) -> list[tuple[str, dict[str, Any]]]:
     """What is tested at the end: the incumbent, and the baseline as given or as tuned."""
-    chosen = [("incumbent", {**fixed, **choose(tuning.ledger(), config.direction).config})]
+    space = config.space.distributions()
+    chosen = [("incumbent", {**fixed, **choose(tuning.ledger(), config.direction, space=space).config})]
     if config.baseline is None:
         return chosen
     if config.baseline.config is not None:
         chosen.append(("baseline", {**fixed, **config.baseline.config}))
-    if baseline is not None:
-        values = choose(baseline.ledger(), config.direction).config
+    if baseline is not None and config.baseline.tune is not None:
+        space = (config.baseline.tune.space or config.space).distributions()
+        values = choose(baseline.ledger(), config.direction, space=space).config
         chosen.append(("baseline", {**baseline.attributes["fixed"], **values}))
     return chosen
 

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.definition import section_name
-from hpo.incumbents import Incumbent, choose
 from hpo.ledger import Ledger, RunRecord
+from hpo.space import Space
 from hpo.store import Section, name_of, open_storage, sections_of, study_names
 from scaling.errors import ForetuneError, InputError
 
 if TYPE_CHECKING:
     import pandas as pd
     from optuna.storages import BaseStorage
+
+    from hpo.incumbent import Incumbent
 
 __all__ = ["Scale", "Study", "load_study"]
 
@@ -26,6 +28,7 @@ class Scale:
     Attributes:
         label: ``params=6000,tokens=120000``; empty for a study without scales.
         fixed: Values that every run is handed.
+        space: Of its configurations.
         tuning: Section of the tuning runs.
         testing: Section of the sealed runs, if the study has testing seeds.
         baseline: Section of the tuned baseline, if there is one.
@@ -33,6 +36,7 @@ class Scale:
 
     label: str
     fixed: dict[str, Any]
+    space: Space
     tuning: Section
     testing: Section | None = None
     baseline: Section | None = None
@@ -54,8 +58,9 @@ class Scale:
         Raises:
             ForetuneError: No configuration has completed.
         """
-        chosen: Incumbent = choose(self.ledger, self.direction)
-        return chosen
+        from hpo.incumbent import choose
+
+        return choose(self.ledger, self.direction, space=self.space.distributions())
 
 
 class Study:
@@ -80,6 +85,7 @@ class Study:
                     Scale(
                         label,
                         dict(section.attributes["fixed"]),
+                        Space.model_validate(section.attributes["definition"]["space"]),
                         section,
                         sections.get(section_name(name, label, sealed=True)),
                         sections.get(section_name(name, label, part="baseline")),

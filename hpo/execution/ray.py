@@ -10,8 +10,10 @@ import json
 import logging
 import os
 import shutil
+import socket
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +88,9 @@ class RayExecutor(Executor):
             )
             return
         try:
+            _knock(address)
             ray.init(address=address, runtime_env={"env_vars": _QUIET}, **common)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"no Ray cluster answers there ({str(error).splitlines()[0]})",
                 source=address,
@@ -113,14 +116,15 @@ class RayExecutor(Executor):
     def run(self, source: Source, task: Task, scheduler: SchedulerConfig | None = None) -> None:
         """Run all jobs in one Ray Tune experiment."""
         stepwise = scheduler is not None and scheduler.name != "none"
-        rule = (
-            make_scheduler(scheduler, task.metric, task.direction)
-            if scheduler is not None and stepwise
-            else None
-        )
+        rule = make_scheduler(scheduler or SchedulerConfig(), task.metric, task.direction)
         searcher = _SourceSearcher(source, task.metric)
+        searcher.listen(rule)
         trainable = tune.with_parameters(
-            TrainingRun, task=task, stepwise=stepwise, last_step=_last_step(scheduler) if scheduler else None
+            TrainingRun,
+            task=ray.cloudpickle.dumps(task),
+            path=task.path,
+            stepwise=stepwise,
+            last_step=_last_step(scheduler) if scheduler else None,
         )
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": task.cpu, "gpu": task.gpu}),
@@ -133,7 +137,14 @@ class RayExecutor(Executor):
                 trial_dirname_creator=_trial_name,
                 trial_name_creator=_trial_name,
             ),
-            run_config=tune.RunConfig(name="tune", storage_path=str(self._folder), verbose=0, callbacks=[]),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=str(self._folder),
+                verbose=0,
+                callbacks=[],
+                # A lost machine says nothing about the configuration, so once more; too little memory is so twice.
+                failure_config=tune.FailureConfig(max_failures=1),
+            ),
         )
         try:
             tuner.fit()
@@ -148,6 +159,13 @@ class RayExecutor(Executor):
         shutil.rmtree(self._folder, ignore_errors=True)
         if self._ours:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise ``OSError`` where nothing listens; Ray itself would try for minutes, and then end the process."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _trial_name(trial: Any) -> str:
@@ -167,7 +185,19 @@ class _SourceSearcher(Searcher):
         self._source = source
         self._wanted = metric
         self._jobs: dict[str, tuple[Job, float]] = {}
+        self._troubles: dict[str, str] = {}
         self.error: BaseException | None = None
+
+    def listen(self, rule: Any) -> None:
+        """Have the scheduler pass on what a trial failed of: searchers are not told, and schedulers are told first."""
+        handle = rule.on_trial_error
+
+        def on_trial_error(controller: Any, trial: Any) -> None:
+            with suppress(OSError, TypeError):
+                self._troubles[trial.trial_id] = Path(trial.error_file).read_text(encoding="utf-8")
+            handle(controller, trial)
+
+        rule.on_trial_error = on_trial_error
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
@@ -200,8 +230,9 @@ class _SourceSearcher(Searcher):
         if RECORD in result:
             record = RunRecord.from_dict(json.loads(result[RECORD]))
         elif error or not result:
-            reason = "the worker process died: killed, out of memory, or its machine was lost"
-            record = RunRecord(job.atom, "failed", None, {}, time.time() - started, started, reason)
+            reason = "its process died twice: killed, out of memory, or its machine was lost"
+            trouble = f"{reason}\n{self._troubles.pop(trial_id, '')}".strip()
+            record = RunRecord(job.atom, "failed", None, {}, time.time() - started, started, trouble)
         else:
             reports = {name: value for name, value in result.items() if name in result.get("reported", ())}
             record = pruned_record(

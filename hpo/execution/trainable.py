@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import pickle
 import queue
 import shutil
 import sys
@@ -46,12 +47,20 @@ def decode(config: dict[str, Any]) -> Job:
 class TrainingRun(tune.Trainable):
     """Without a scheduler one step is the whole run. With one, each step is up to the objective's next report."""
 
-    def setup(self, config: dict[str, Any], task: Task, stepwise: bool, last_step: float | None) -> None:
-        """Called once for each process."""
-        for folder in task.path:
+    def setup(
+        self,
+        config: dict[str, Any],
+        task: bytes,
+        path: tuple[str, ...],
+        stepwise: bool,
+        last_step: float | None,
+    ) -> None:
+        """Called once for each process. The task arrives pickled: to read it takes the path of the user's modules."""
+        for folder in path:
             if folder not in sys.path:
                 sys.path.insert(0, folder)
-        self._foretune_task = task
+        loaded: Task = pickle.loads(task)
+        self._foretune_task = loaded
         self._stepwise = stepwise
         self._last_step = last_step
         self._stage: _Stage | None = None
