@@ -16,6 +16,7 @@ from hpo.statistics.measures import (
     performance_profile,
     probability_of_improvement,
 )
+from hpo.statistics.methods import cost_points, hardware_of, method_of, roles_of
 from hpo.statistics.power import detectable_difference, seeds_needed, seeds_needed_for_rank
 from hpo.statistics.tradeoff import CostCurve, Point, TradeOff, trade_off
 
@@ -29,17 +30,21 @@ __all__ = [
     "Summary",
     "TradeOff",
     "compare",
+    "cost_points",
     "detectable_difference",
+    "hardware_of",
     "interquartile_mean",
     "interval",
     "mean",
     "median",
+    "method_of",
     "optimality_gap",
     "oriented",
     "paired_interval",
     "performance_profile",
     "probability_of_improvement",
     "profile_band",
+    "roles_of",
     "seeds_needed",
     "seeds_needed_for_rank",
     "trade_off",

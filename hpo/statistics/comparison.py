@@ -236,9 +236,9 @@ def _verdict(first: str, second: str, difference: Interval, probability: Interva
     bounds = f"{share} interval {flipped.low:.4g} to {flipped.high:.4g}"
     if difference.excludes(0.0):
         gain = f"{better} is better than {worse} by {flipped.value:.4g} ({bounds})"
-        return f"{gain}; a run of it wins {chance:.0%} of the time."
+        return f"{gain}; a run of it wins in {chance:.0%} of all pairs."
     ahead = f"{better} is ahead of {worse} by {flipped.value:.4g}"
-    return f"No clear difference: {ahead}, but the {bounds} includes none."
+    return f"No clear difference: {ahead}, but its {bounds} holds zero."
 
 
 def _fairness(methods: Sequence[Method]) -> list[str]:
