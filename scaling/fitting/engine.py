@@ -22,6 +22,8 @@ KEEP = 8
 FIRST_DELTA = 0.1
 #: While annealing, a minimum is near enough when a step would gain less than this share of the objective.
 ROUGH = 1e-3
+#: Steps that every start may take at the last delta.
+SPRINT = 25
 #: Each delta is about this share smaller than the one before.
 SPACING = 10.0
 
@@ -64,12 +66,26 @@ def _schedule(loss: Loss, delta: float) -> list[float]:
     return [float(value) for value in np.geomspace(FIRST_DELTA, delta, steps + 1)]
 
 
-def _anneal(problem: Problem, theta: Array, delta: float) -> Minimum:
-    """Follow the minimum from a nearly quadratic objective to the one asked for."""
+def _anneal(problem: Problem, theta: Array, delta: float, starts: int, *, begun: bool = False) -> Minimum:
+    """Follow the minimum from a nearly quadratic objective to the one asked for.
+
+    Rows come in blocks of ``starts`` for each data set. After :data:`SPRINT` steps only the two lowest of a block go
+    on: what is left to gain in the others' flat valleys would not make them the best. ``begun`` says that the first
+    delta has been dealt with.
+    """
     *wide, last = _schedule(problem.loss, delta)
-    for scale in wide:
+    for scale in wide[1:] if begun else wide:
         theta = minimise(problem, theta, scale, limit=12, tolerance=ROUGH, exact=False).theta
-    return minimise(problem, theta, last)
+    found = minimise(problem, theta, last, limit=SPRINT)
+    blocks = found.objective.reshape(-1, starts)
+    order = np.argsort(blocks, axis=1, kind="stable")[:, :2] + np.arange(len(blocks))[:, None] * starts
+    rows = order[~found.converged[order]]
+    if len(rows):
+        rest = minimise(problem.take(rows, len(theta)), found.theta[rows], last)
+        for name in ("theta", "objective", "gradient", "converged"):
+            getattr(found, name)[rows] = getattr(rest, name)
+        found.iterations += rest.iterations
+    return found
 
 
 def _merge(problem: Problem, theta: Array, delta: float) -> tuple[Array, NDArray[np.intp]]:
@@ -156,7 +172,7 @@ def _solve_point(
     first = _schedule(loss, delta)[0]
     rough = minimise(problem, search, first, limit=12, tolerance=ROUGH, exact=False).theta
     distinct, counts = _merge(problem, rough, first)
-    found = _anneal(problem, distinct, delta)
+    found = _anneal(problem, distinct, delta, len(distinct), begun=True)
     best = int(np.argmin(found.objective))
     reached = int(counts[found.objective <= found.objective[best] * (1 + 1e-6) + 1e-28].sum())
     return Solution(
@@ -292,4 +308,4 @@ def _solve_block(
     target = np.repeat(np.stack([pad(t) for _, t in part]), KEEP, axis=0)
     lengths = np.array([len(t) for _, t in part])
     weights = np.repeat((np.arange(longest) < lengths[:, None]).astype(np.float64), KEEP, axis=0)
-    return _anneal(_problem(law, inputs, target, weights, loss), np.concatenate(starts), delta), KEEP
+    return _anneal(_problem(law, inputs, target, weights, loss), np.concatenate(starts), delta, KEEP), KEEP
