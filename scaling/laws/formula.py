@@ -61,7 +61,8 @@ def parse(text: str, *, inputs: tuple[str, ...] | None = None) -> Formula:
     try:
         tree = ast.parse(python.strip(), mode="eval")
     except SyntaxError as error:
-        place = min(lead + max((error.offset or 1) - 1, 0), len(positions) - 1)
+        # No offset means that the text ended too early.
+        place = min(lead + error.offset - 1 if error.offset else len(positions), len(positions) - 1)
         raise _error(text, offset + positions[place], f"cannot be read ({error.msg})") from None
     reader = _Reader(text, offset, positions, lead, inputs)
     expression = reader.build(tree.body)
