@@ -36,20 +36,23 @@ class Prior:
     Attributes:
         powers: Values of ``kappa``.
         lengths: Length scales of the discrepancy, in e-folds of the inputs.
-        sizes: Variance of the discrepancy visible within the runs, over that of the noise.
-        threshold: Standardised residual, when left out, beyond which a run is discounted.
-        tail: Degrees of freedom of the t distribution whose tail such runs are believed to come from.
+        right: Probability that the law is right, and there is no discrepancy at all.
+        sizes: Variance of the discrepancy visible within the runs, over that of the noise, where there is one.
+        tail: Degrees of freedom of the t noise under which bad runs are discounted.
+        consistency: Discounting takes the edge runs of a normal sample for half bad, and so underestimates its
+            variance by this factor: 1.489 is the fixed point for four degrees of freedom.
         passes: Rounds of discounting.
         rank: Points that carry the Gaussian process.
     """
 
     powers: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0)
     lengths: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
-    sizes: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-    threshold: float = 2.5
+    right: float = 0.3
+    sizes: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
     tail: float = 4.0
+    consistency: float = 1.489
     passes: int = 3
-    rank: int = 80
+    rank: int = 60
 
 
 PRIOR = Prior()
@@ -91,6 +94,8 @@ def predict_discrepancy(runs: Scene, residuals: Array, points: Scene, prior: Pri
     centres: list[Array] = []
     scales: list[Array] = []
     degrees = 1.0
+    sizes = np.array([0.0, *prior.sizes])
+    before = np.log([prior.right, *(len(prior.sizes) * [(1.0 - prior.right) / max(len(prior.sizes), 1)])])
     bases = [_Basis.of(runs.where, points.where, length, prior.rank) for length in prior.lengths]
     for power in prior.powers:
         spread = np.exp(power * (runs.height - best))
@@ -101,8 +106,8 @@ def predict_discrepancy(runs: Scene, residuals: Array, points: Scene, prior: Pri
         contrast = _Contrast.of(near.slopes, residuals / spread, far.slopes, noise)
         degrees = contrast.degrees
         for basis in bases:
-            log, centre, scale = contrast.average(basis, np.array(prior.sizes))
-            logs.append(log + penalty - np.log(spread).sum())
+            log, centre, scale = contrast.average(basis, sizes, prior.consistency)
+            logs.append(log + before + penalty - np.log(spread).sum())
             centres.append(centre * spread_there)
             scales.append(scale * spread_there)
     log = np.concatenate(logs)
@@ -192,7 +197,7 @@ class _Contrast:
         variance = (outside * outside).sum(axis=1) + unit * basis.missing
         return left, singular * np.sqrt(unit), carried, rest, far, variance
 
-    def average(self, basis: _Basis, sizes: Array) -> tuple[Array, Array, Array]:
+    def average(self, basis: _Basis, sizes: Array, consistency: float) -> tuple[Array, Array, Array]:
         """Log restricted likelihood ``(k,)``, correction ``(k, m)`` and scale ``(k, m)`` at each of ``k`` sizes."""
         _, singular, carried, rest, far, variance = self._project(basis)
         inflation = 1.0 + sizes[:, None] * singular**2
@@ -200,10 +205,9 @@ class _Contrast:
         log = self.log - 0.5 * np.log(inflation).sum(axis=1) - 0.5 * self.degrees * np.log(total)
         gain = sizes[:, None] * singular / inflation
         centre = self.centre + (gain * carried) @ far.T
-        own = 1.0 + (self.shift * self.shift).sum(axis=1)
         known = (sizes[:, None] * singular * gain) @ (far * far).T
-        spread = own + sizes[:, None] * variance - known
-        scale = np.sqrt(np.maximum(spread, 1e-12) * total[:, None] / self.degrees)
+        spread = 1.0 + (self.shift * self.shift).sum(axis=1) + sizes[:, None] * variance - known
+        scale = np.sqrt(np.maximum(spread, 1e-12) * consistency * total[:, None] / self.degrees)
         return log, centre, np.maximum(scale, 1e-12)
 
     def left_out(self, basis: _Basis, sizes: Array) -> tuple[Array, Array]:
@@ -221,14 +225,17 @@ class _Contrast:
 def _discount(near: Scene, residuals: Array, bases: list[_Basis], prior: Prior) -> tuple[Array, float]:
     """Relative noise of each run (shape ``(n,)``, at least one), and the log prior density of that choice."""
     noise = np.ones(len(residuals))
+    # A few settings are enough to tell a bad run from a good one.
+    bases, sizes = bases[1::2] or bases, np.array([0.0, *prior.sizes[2::3]])
     for turn in range(prior.passes):
         contrast = _Contrast.of(near.slopes, residuals, near.slopes[:1], noise)
-        found = [contrast.left_out(basis, np.array(prior.sizes[::3])) for basis in bases]
+        found = [contrast.left_out(basis, sizes) for basis in bases]
         log = np.concatenate([entry[0] for entry in found])
         weights = np.exp(log - log.max())
         squared = weights @ np.concatenate([entry[1] for entry in found]) / weights.sum()
         if turn:
             squared = squared * noise**2
-        noise = np.maximum(np.sqrt(np.minimum(squared, 1e6)) / prior.threshold, 1.0)
-    # Weighting alone would call a bad run free; under t noise its density falls as |z|^-(tail + 1).
-    return noise, float(-prior.tail * np.log(noise).sum())
+        noise = np.maximum(np.sqrt((prior.tail + np.minimum(squared, 1e6)) / (prior.tail + 1.0)), 1.0)
+    precision, half = noise**-2.0, 0.5 * prior.tail
+    # Gamma density of the precisions (of which t noise is a scale mixture), relative to that of undisturbed runs.
+    return noise, float(((half - 1.0) * np.log(precision) - half * (precision - 1.0)).sum())
