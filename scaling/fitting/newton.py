@@ -92,7 +92,8 @@ class Minimum:
 def objective(problem: Problem, theta: Array, delta: float) -> Array:
     """Summed objective, shape ``(R,)``; infinite where the law is not finite (or not above zero, on logs)."""
     residuals, usable = _residuals(problem, problem.model.value(theta, problem.bound))
-    total = (problem.weights * problem.loss.terms(residuals, delta)[0]).sum(axis=-1)
+    with np.errstate(over="ignore"):
+        total = (problem.weights * problem.loss.terms(residuals, delta)[0]).sum(axis=-1)
     result: Array = np.where(usable, total, np.inf)
     return result
 
@@ -128,11 +129,11 @@ def _expand(problem: Problem, theta: Array, delta: float, exact: bool) -> _State
     local = problem.model.local(theta, problem.bound, curved=exact)
     value, slopes = local.value, local.slopes
     residuals, usable = _residuals(problem, value)
-    cost, slope, bend, weight = problem.loss.terms(residuals, delta)
     w = problem.weights
-    total = (w * cost).sum(axis=-1)
-    slope = w * slope
     with np.errstate(all="ignore"):
+        cost, slope, bend, weight = problem.loss.terms(residuals, delta)
+        total = (w * cost).sum(axis=-1)
+        slope = w * slope
         if problem.log:
             inverse = 1.0 / value
             slope_value = slope * inverse
