@@ -1,0 +1,157 @@
+"""Runs that could be made next: sizes below the target, hyperparameters around what the law says there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scaling.errors import InputError
+from scaling.sweep.pooled import PooledFit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["candidate_table", "initial_design"]
+
+Array = NDArray[np.float64]
+
+#: Octaves from the predicted optimum that are worth trying.
+_OFFSETS = np.array([-2.5, -1.5, -0.75, 0.0, 0.75, 1.5, 2.5])
+_SIZE_STEP = 2.0
+_MAX_SIZES = 40
+
+
+def candidate_table(fit: PooledFit, target: dict[str, float], budget_flops: float) -> pd.DataFrame:
+    """Candidates on a grid: the measured sizes, and sizes between the smallest and the target in steps of two.
+
+    Args:
+        fit: The pooled model of the runs so far.
+        target: ``params`` and ``tokens``.
+        budget_flops: No run may cost more.
+
+    Raises:
+        InputError: Not even the smallest measured size fits the budget.
+    """
+    import pandas as pd
+
+    sizes = _sizes(fit, target)
+    cost = 6.0 * sizes[:, 0] * sizes[:, 1]
+    if not (cost <= budget_flops).any():
+        raise InputError(
+            f"{budget_flops:.3g} FLOP do not pay for one run: the smallest size costs {cost.min():.3g}",
+            key="--budget-flops",
+            remedy=f"give at least {cost.min():.3g}",
+        )
+    sizes = sizes[cost <= budget_flops]
+    x = (
+        np.column_stack([np.log2(sizes[:, ("params", "tokens").index(name)]) for name in fit.sweep.inputs])
+        - fit.sweep.x_mid
+    )
+    centres = fit.centres(x)
+    grid = np.stack(np.meshgrid(*[_OFFSETS] * len(fit.sweep.hypers), indexing="ij"), axis=-1)
+    grid = grid.reshape(-1, len(fit.sweep.hypers))
+    # Both far off the optimum at once teaches the walls, not the bottom.
+    grid = grid[np.abs(grid).sum(axis=1) <= 3.3]
+    rows = (centres[:, None, :] + grid[None, :, :]).reshape(-1, grid.shape[1])
+    where = np.repeat(np.arange(len(sizes)), len(grid))
+    table = {"params": sizes[where, 0], "tokens": sizes[where, 1]}
+    table |= {name: 2.0 ** rows[:, column] for column, name in enumerate(fit.sweep.hypers)}
+    return pd.DataFrame(table)
+
+
+def _sizes(fit: PooledFit, target: dict[str, float]) -> Array:
+    measured = np.column_stack([fit.sweep.scales["params"], fit.sweep.scales["tokens"]])
+    line = {"params", "tokens"} - set(fit.sweep.inputs)
+    if line:
+        # One line of sizes: new ones stay on it, or the law in one variable would not hold.
+        logs = np.log2(measured)
+        along = np.arange(logs[:, 0].min(), np.log2(target["params"]) + 1e-9, np.log2(_SIZE_STEP))
+        if np.ptp(logs[:, 0]) > 0.05:
+            slope, start = np.polyfit(logs[:, 0], logs[:, 1], 1)
+            new = np.column_stack([along, start + slope * along])
+        else:
+            tokens = np.arange(logs[:, 1].min(), np.log2(target["tokens"]) + 1e-9, np.log2(_SIZE_STEP))
+            new = np.column_stack([np.full(len(tokens), logs[:, 0].mean()), tokens])
+        return np.vstack([measured, 2.0**new])
+    axes = [
+        np.geomspace(
+            low, max(high, low), max(int(np.log2(max(high / low, 1.0)) / np.log2(_SIZE_STEP)) + 1, 1)
+        )
+        for low, high in zip(measured.min(axis=0), (target["params"], target["tokens"]), strict=True)
+    ]
+    new = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+    # Nobody trains far from the ratios that have been run or are asked for; a straight law must not be tested there.
+    ratios = np.append(measured[:, 1] / measured[:, 0], target["tokens"] / target["params"])
+    ratio = new[:, 1] / new[:, 0]
+    new = new[(ratio >= ratios.min() / 1.5) & (ratio <= ratios.max() * 1.5)]
+    new = new[np.argsort(new.prod(axis=1))][:_MAX_SIZES]
+    apart = np.abs(np.log2(new)[:, None, :] - np.log2(measured)[None, :, :]).max(axis=-1).min(axis=1) > 0.3
+    return np.vstack([measured, new[apart]])
+
+
+def initial_design(
+    candidates: pd.DataFrame, count: int, *, budget_flops: float, cells: int = 6, seed: int = 0
+) -> NDArray[np.int64]:
+    """Rows of a candidate table to run before anything is known.
+
+    A few affordable sizes far apart, and in each of them hyperparameters far apart, the corners of the grid left out.
+
+    Args:
+        candidates: ``params``, ``tokens`` and hyperparameters (``lr``, ``batch_size``).
+        count: Runs to choose.
+        budget_flops: What they may cost together, 6ND each.
+        cells: Sizes to spread them over.
+        seed: Of the choice.
+
+    Raises:
+        InputError: The budget does not pay for one run of each of two sizes.
+    """
+    generator = np.random.default_rng(seed)
+    sizes = np.log2(candidates[["params", "tokens"]].to_numpy(dtype=np.float64))
+    unique, cell = np.unique(np.round(sizes, 3), axis=0, return_inverse=True)
+    cell = cell.reshape(-1)
+    cost = 6.0 * 2.0 ** unique.sum(axis=1)
+    share = budget_flops / count
+    affordable = np.flatnonzero(cost <= max(3.0 * share, np.sort(cost)[: min(2, len(cost))].max()))
+    if cost[affordable].min() * 2 > budget_flops:
+        raise InputError(
+            f"{budget_flops:.3g} FLOP do not pay for two runs", key="--budget-flops",
+            remedy=f"give at least {2 * cost.min():.3g}",
+        )  # fmt: skip
+    chosen_cells = _spread(unique[affordable], min(cells, len(affordable)), generator)
+    names = [name for name in ("lr", "batch_size") if name in candidates]
+    z = np.log2(candidates[names].to_numpy(dtype=np.float64))
+    picked: list[int] = []
+    per_cell = [np.flatnonzero(cell == affordable[at]) for at in chosen_cells]
+    quota = np.full(len(per_cell), count // len(per_cell))
+    quota[: count % len(per_cell)] += 1
+    spent = 0.0
+    for rows, wanted in zip(per_cell, quota, strict=True):
+        inner = _inner(z[rows])
+        for at in _spread(z[rows[inner]], min(int(wanted), len(inner)), generator):
+            price = cost[cell[rows[0]]]
+            if spent + price <= budget_flops:
+                picked.append(int(rows[inner[at]]))
+                spent += price
+    return np.array(picked, dtype=np.int64)
+
+
+def _inner(z: Array) -> NDArray[np.int64]:
+    """Rows in the middle of the ranges: the corners are where runs diverge."""
+    low, high = np.quantile(z, 0.05, axis=0), np.quantile(z, 0.95, axis=0)
+    scaled = (z - low) / np.maximum(high - low, 1e-9) - 0.5
+    return np.flatnonzero((scaled**2).sum(axis=1) <= 0.36)
+
+
+def _spread(points: Array, count: int, generator: np.random.Generator) -> list[int]:
+    """Greedy farthest points from a random start; each axis scaled to its range."""
+    scaled = (points - points.min(axis=0)) / np.maximum(np.ptp(points, axis=0), 1e-9)
+    chosen = [int(generator.integers(len(points)))]
+    while len(chosen) < count:
+        distance = np.sqrt(((scaled[:, None, :] - scaled[chosen][None, :, :]) ** 2).sum(axis=-1)).min(axis=1)
+        distance[chosen] = -1.0
+        # A little noise breaks the ties of a grid.
+        chosen.append(int(np.argmax(distance * generator.uniform(0.9, 1.0, len(distance)))))
+    return chosen
