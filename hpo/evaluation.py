@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.config.model import Resources
+from hpo.driver import sole_driver
 from hpo.execution import make_executor
 from hpo.objective import load_objective
 from hpo.progress import Bar, Quiet
@@ -81,7 +82,7 @@ def evaluate(
         section, list(zip(roles or [""] * len(configs), configs, strict=True)), seeds, watcher.finished
     )
     watcher.resumed(name, source.ledger)
-    with watcher, make_executor(engine, address=address) as executor:
+    with sole_driver(section), watcher, make_executor(engine, address=address) as executor:
         executor.run(source, task)
     table = Study(opened, name).runs
     order = {

@@ -12,6 +12,7 @@ from hpo.allocation.base import Allocation
 from hpo.config import StudyConfig, load_config
 from hpo.config.model import Resources, SamplerConfig, TunedBaseline
 from hpo.definition import check_unchanged, definition_of, section_name
+from hpo.driver import sole_driver
 from hpo.execution import Executor, Source, Task, make_executor
 from hpo.incumbent import choose
 from hpo.objective import Objective, load_objective
@@ -61,7 +62,7 @@ def run(
     session = _Session(config, source, storage, address)
     session.prepare()
     watcher = session.bar(test=test) if progress else Quiet()
-    with watcher, session.executor() as executor:
+    with sole_driver(session.tuning[0]), watcher, session.executor() as executor:
         session.tune_and_test(executor, watcher, test=test)
     for sealed in filter(None, session.sealed if test else ()):
         sealed.set_attribute("closed", len(sealed.attribute("openings")))
@@ -182,14 +183,11 @@ class _Session:
 
             def baseline() -> Source:
                 section = self._section(label, {**fixed, **tuned.fixed}, "baseline")
-                return _tuning(
-                    config,
-                    section,
-                    tuned.space or config.space,
-                    {**fixed, **tuned.fixed},
-                    tuned.sampler,
-                    watcher,
-                )
+                # Draws of its own: from the study's seed it could find what the study finds.
+                seed = derive(tuned.sampler.seed, "baseline", label)
+                sampler = tuned.sampler.model_copy(update={"seed": seed})
+                space = tuned.space or config.space
+                return _tuning(config, section, space, {**fixed, **tuned.fixed}, sampler, watcher)
 
             steps.append(baseline)
         sealed = self.sealed[index]
@@ -198,7 +196,7 @@ class _Session:
             def testing() -> Source:
                 configs = candidates(config, self.tuning[index], fixed, self._baseline_section(label, tuned))
                 open_testing(sealed, configs, again=False)
-                given = Given(sealed, configs, config.seeds.testing, watcher.finished)
+                given = Given(sealed, configs, config.seeds.testing, watcher.finished, single_roles=True)
                 watcher.resumed(sealed.name, given.ledger)
                 return given
 

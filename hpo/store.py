@@ -128,6 +128,7 @@ def _quicken(storage: Any) -> None:
 
     sqlalchemy.event.listen(storage.engine, "connect", configure)
     storage.engine.dispose()  # connections made before now know nothing of it
+    storage.engine.connect().close()
 
 
 def _without_password(url: str) -> str:
@@ -212,6 +213,16 @@ class Section:
         number = self._storage.get_trial_number_from_id(trial_id)
         self._trial_ids[number] = trial_id
         return number
+
+    def give_role(self, number: int, role: str) -> None:
+        """Say why a configuration is here; one that had the role before keeps it as ``earlier ROLE``."""
+        for other, its in self.roles().items():
+            if role in its.split(", ") and other != number:
+                words = [f"earlier {word}" if word == role else word for word in its.split(", ")]
+                self._storage.set_trial_user_attr(self._id(other), ROLE, ", ".join(words))
+        words = [word for word in self.roles().get(number, "").split(", ") if word]
+        if role not in words:
+            self._storage.set_trial_user_attr(self._id(number), ROLE, ", ".join([*words, role]))
 
     def commit(self, record: RunRecord) -> None:
         """Write a finished run. Once: what is written is never changed."""

@@ -56,7 +56,8 @@ def _scale(study: Study, scale: Scale) -> dict[str, Any]:
     if scale.testing is not None:
         tested = scale.testing.ledger()
         for number, role in scale.testing.roles().items():
-            found["testing"].setdefault(role, []).append(_tested(tested.params[number], tested.of(number)))
+            for word in role.split(", "):
+                found["testing"].setdefault(word, []).append(_tested(tested.params[number], tested.of(number)))
     return found
 
 

@@ -57,8 +57,14 @@ def _rows(section: Section) -> Iterable[dict[str, Any]]:
             about["metric"]: run.value,
             "seconds": run.seconds,
             "started": run.started,
-            "error": run.error,
+            "error": _last_line(run.error),
         }
+
+
+def _last_line(error: str | None) -> str | None:
+    """What went wrong, without the way there: a table's cell. The store has the whole traceback."""
+    lines = (error or "").strip().splitlines()
+    return lines[-1].strip() if lines else None
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:

@@ -62,7 +62,9 @@ def test(
         chosen = candidates(config, scale.tuning, scale.fixed, scale.baseline)
         chosen += [(role, {**scale.fixed, **values}) for role, values in (configs or {}).items()]
         open_testing(scale.testing, chosen, again=True)
-        sources.append(Given(scale.testing, chosen, config.seeds.testing, watcher.finished))
+        sources.append(
+            Given(scale.testing, chosen, config.seeds.testing, watcher.finished, single_roles=True)
+        )
     with watcher, make_executor(engine or config.engine, address=address) as executor:
         executor.run(Together(sources), task)
     for scale in study.scales:

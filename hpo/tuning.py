@@ -148,6 +148,7 @@ class Given(Source):
         configs: Whole configurations with the role of each, in order; seeds are paired across them.
         seeds: Each configuration is run on each.
         listener: Told of each finished run after it has been committed.
+        single_roles: Whether one configuration alone has a role, as the incumbent has, and the one before loses it.
     """
 
     def __init__(
@@ -156,9 +157,12 @@ class Given(Source):
         configs: Sequence[tuple[str, Mapping[str, Any]]],
         seeds: Sequence[int],
         listener: Listener | None = None,
+        *,
+        single_roles: bool = False,
     ) -> None:
         self.section = section
         self.ledger = section.ledger()
+        self._single_roles = single_roles
         self.numbers = [self._number(role, config) for role, config in configs]
         self._todo = [
             Atom(number, seed)
@@ -171,8 +175,12 @@ class Given(Source):
     def _number(self, role: str, config: Mapping[str, Any]) -> int:
         for number, known in self.ledger.params.items():
             if known == dict(config):
+                if role and self._single_roles:
+                    self.section.give_role(number, role)
                 return number
-        number = self.section.enter(config, role)
+        number = self.section.enter(config, "" if self._single_roles else role)
+        if self._single_roles:
+            self.section.give_role(number, role)
         self.ledger.propose(number, dict(config))
         return number
 

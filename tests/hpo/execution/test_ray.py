@@ -1,0 +1,59 @@
+"""The executor on Ray Tune. One Ray for all of these tests: starting it takes seconds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from executor_kit import ExecutorContract, Listed, objective
+
+from hpo.config.model import SchedulerConfig
+from hpo.execution import Executor, Task
+from scaling.errors import InputError
+
+pytestmark = pytest.mark.slow
+
+
+class TestRay(ExecutorContract):
+    @pytest.fixture(scope="class")
+    def executor(self) -> Iterator[Executor]:
+        from hpo.execution.ray import RayExecutor
+
+        before = os.environ.get("FORETUNE_CPUS")
+        os.environ["FORETUNE_CPUS"] = "2"
+        with RayExecutor() as executor:
+            yield executor
+        if before is None:
+            del os.environ["FORETUNE_CPUS"]
+
+    def test_it_makes_as_many_runs_at_a_time_as_there_is_room_for(self, executor: Executor) -> None:
+        assert executor.slots(Task(objective, "loss")) == 2
+        assert executor.slots(Task(objective, "loss", cpu=0.5)) == 4
+
+    def test_more_than_the_cluster_has_is_refused(self, executor: Executor) -> None:
+        with pytest.raises(InputError, match="asks for 64 CPU"):
+            self.run(executor, Listed([{"how": "good"}]), cpu=64)
+        with pytest.raises(InputError, match="1 GPU"):
+            self.run(executor, Listed([{"how": "good"}]), gpu=1)
+
+    def test_unknown_options_of_a_scheduler_are_refused(self, executor: Executor) -> None:
+        with pytest.raises(InputError, match="maximum"):
+            self.run(executor, Listed([{"how": "good"}]), SchedulerConfig(name="asha", maximum=3))  # type: ignore[call-arg]
+
+    def test_schedulers_that_pause_are_driven_too(self, executor: Executor) -> None:
+        rule = SchedulerConfig(name="hyperband", max_t=9, reduction_factor=3)  # type: ignore[call-arg]
+        told = self.run(executor, Listed([{"how": "curve", "level": float(i)} for i in range(5)]), rule)
+        assert {run.status for run in told.values()} <= {"complete", "pruned"} and len(told) == 5
+        assert told[0].status == "complete"
+
+    def test_nothing_is_left_behind(self, executor: Executor) -> None:
+        assert not (Path.home() / "ray_results" / "tune").exists()
+
+
+def test_no_cluster_at_an_address() -> None:
+    from hpo.execution.ray import RayExecutor
+
+    with pytest.raises(InputError, match="no Ray cluster"):
+        RayExecutor("127.0.0.1:1")
