@@ -53,9 +53,10 @@ class Solution:
 
 def _problem(law: Law, inputs: Mapping[str, Array], target: Array, weights: Array, loss: Loss) -> Problem:
     low, high = law.bounds
-    return Problem(
-        law.model, law.model.bind(inputs), target, weights, loss, law.residuals == "log", low, high
-    )
+    log = law.residuals == "log"
+    with np.errstate(invalid="ignore", divide="ignore"):
+        measured = np.log(target) if log else target
+    return Problem(law.model, law.model.bind(inputs), measured, weights, loss, log, low, high)
 
 
 def _schedule(loss: Loss, delta: float) -> list[float]:
@@ -96,7 +97,7 @@ def _merge(problem: Problem, theta: Array, delta: float) -> tuple[Array, NDArray
     """
     value = problem.model.value(theta, problem.bound)
     with np.errstate(all="ignore"):
-        scale = np.log(value) - np.log(problem.target) if problem.log else value - problem.target
+        scale = (np.log(value) if problem.log else value) - problem.target
     cost = objective(problem, theta, delta)
     spread = np.sqrt((scale**2).mean(axis=1))
     kept: list[int] = []

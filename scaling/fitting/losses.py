@@ -36,11 +36,9 @@ class Loss:
 
 def _huber(r: Array, delta: float) -> Terms:
     # With the clipped residual c: inside c^2/2, outside delta |r| - delta^2/2; both are c (r - c/2).
-    clipped = np.clip(r, -delta, delta)
-    inside = (clipped == r).astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        weight = np.where(inside > 0, 1.0, clipped / r)
-    return clipped * (r - 0.5 * clipped), clipped, inside, weight
+    weight = delta / np.maximum(np.abs(r), delta)
+    clipped = r * weight
+    return clipped * (r - 0.5 * clipped), clipped, (weight == 1.0).astype(np.float64), weight
 
 
 def _squared(r: Array, delta: float) -> Terms:

@@ -35,7 +35,7 @@ class Problem:
     Attributes:
         model: The law in search coordinates.
         bound: The inputs, made ready by ``model.bind``.
-        target: What was measured, shape ``(n,)`` or ``(R, n)``.
+        target: What was measured (its logarithm where ``log``), shape ``(n,)`` or ``(R, n)``.
         weights: How often each run counts, shape ``(n,)`` or ``(R, n)``.
         loss: Cost of a residual.
         log: Residuals are differences of logarithms.
@@ -100,7 +100,7 @@ def objective(problem: Problem, theta: Array, delta: float) -> Array:
 
 def _residuals(problem: Problem, value: Array) -> tuple[Array, NDArray[np.bool_]]:
     with np.errstate(all="ignore"):
-        residuals = np.log(value) - np.log(problem.target) if problem.log else value - problem.target
+        residuals = (np.log(value) if problem.log else value) - problem.target
     finite = np.isfinite(residuals)
     usable = np.asarray(finite.all(axis=-1))
     if not usable.all():
@@ -142,7 +142,7 @@ def _expand(problem: Problem, theta: Array, delta: float, exact: bool) -> _State
             majorant = (w * weight) * square
         else:
             slope_value, outer, majorant = slope, w * bend, w * weight
-        if not usable.all() or not np.isfinite(slope_value).all():
+        if not usable.all():
             slope_value, outer, majorant = (
                 np.nan_to_num(a, posinf=0.0, neginf=0.0) for a in (slope_value, outer, majorant)
             )
@@ -221,7 +221,7 @@ def _minimise_chunk(
         # An objective that is zero to rounding has nothing left to gain.
         active[rows[state.cost[rows] <= floor]] = False
     done = state.cost <= floor
-    gain = np.where(done, 0.0, np.minimum(left, _gain(state, problem, theta)))
+    gain = np.where(done, 0.0, np.minimum(left, _gain(state, problem, theta)) if exact else left)
     return Minimum(theta, state.cost, gain, np.isfinite(state.cost) & (gain <= LOOSE), iterations)
 
 
