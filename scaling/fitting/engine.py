@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scaling.fitting.losses import Loss, get_loss
+from scaling.fitting.losses import TIP, Loss, get_loss
 from scaling.fitting.newton import Minimum, Problem, minimise, objective
 from scaling.fitting.starts import grid_starts
 from scaling.laws.base import Law
@@ -133,7 +133,7 @@ def solve(
         target: Measured values, shape ``(n,)``.
         weights: How often each run counts in each replicate, shape ``(R, n)``; one replicate of ones by default.
         loss: ``huber``, ``squared``, ``soft-l1`` or ``absolute``.
-        delta: Scale of the loss, in the units of the residuals (of logarithms, for most laws).
+        delta: Scale of the loss, in the units of the residuals (of logarithms, for most laws); ``absolute`` has none.
         starts: Natural parameters to start from, shape ``(S, p)``; from a grid by default. With ``weights``, these
             are where every replicate starts.
         seed: For laws whose grid of starts is drawn at random.
@@ -142,6 +142,7 @@ def solve(
     columns = law.columns(inputs)
     measured = np.asarray(target, dtype=np.float64)
     rule = get_loss(loss)
+    delta = TIP if rule.name == "absolute" else delta
     ones = np.ones(len(measured))
     given = None if starts is None else np.atleast_2d(np.asarray(starts, dtype=np.float64))
     if weights is None:
@@ -253,6 +254,7 @@ def solve_many(
         One row a curve, in order; ``starts`` and ``reached`` count one curve's starts, on average.
     """
     rule = get_loss(loss)
+    delta = TIP if rule.name == "absolute" else delta
     block = 64
     thetas, objectives, converged, gradients = [], [], [], []
     reached, kept, iterations = 0, KEEP, 0

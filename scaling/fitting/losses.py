@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scaling.errors import InputError
 
-__all__ = ["LOSSES", "Loss", "get_loss"]
+__all__ = ["LOSSES", "TIP", "Loss", "get_loss"]
 
 Array = NDArray[np.float64]
 #: Cost, its first and second derivative, and the weight of iteratively reweighted least squares; each ``(R, n)``.
@@ -51,8 +51,8 @@ def _soft_l1(r: Array, delta: float) -> Terms:
     return delta * delta * (root - 1.0), r / root, root**-3.0, 1.0 / root
 
 
-#: Half-width of the rounded tip with which least absolute deviations are computed.
-TIP = 1e-7
+#: Half-width of the rounded tip with which least absolute deviations are computed, whatever delta is asked for.
+TIP = 1e-9
 
 
 def _absolute(r: Array, delta: float) -> Terms:

@@ -71,7 +71,7 @@ def test_no_general_optimiser_gets_lower(loss: str) -> None:
 def test_least_absolute_deviations_pass_through_as_many_points_as_there_are_parameters() -> None:
     law = get_law("chinchilla")
     inputs, target = runs()
-    found = solve(law, inputs, target, loss="lad", delta=1e-7)
+    found = solve(law, inputs, target, loss="lad")
     residuals = np.abs(np.log(law.predict(found.theta[0], inputs) / target))
     assert (residuals < 1e-6).sum() >= 5
     huber = solve(law, inputs, target, loss="huber")

@@ -46,11 +46,11 @@ def test_epochs_refit_of_chinchilla(epoch: pd.DataFrame) -> None:
 
 
 def test_what_epoch_published_is_the_least_absolute_deviations_fit(epoch: pd.DataFrame) -> None:
-    fitted = fit_law(epoch, "chinchilla", loss="lad", delta=1e-7, bootstrap=0, checks=False)
-    assert fitted.params["A"] == pytest.approx(482.01, rel=1e-3)
-    assert fitted.params["B"] == pytest.approx(2085.43, rel=1e-3)
+    fitted = fit_law(epoch, "chinchilla", loss="lad", bootstrap=0, checks=False)
+    assert fitted.params["A"] == pytest.approx(482.01, abs=0.01)
+    assert fitted.params["B"] == pytest.approx(2085.43, abs=0.01)
     assert fitted.params["a"] == pytest.approx(0.3478, abs=5e-5)
-    assert fitted.params["b"] == pytest.approx(0.3658, abs=5e-5)
+    assert fitted.params["b"] == pytest.approx(0.3658, abs=1e-4)
 
 
 def test_overtraining_on_redpajama_by_its_own_protocol() -> None:
