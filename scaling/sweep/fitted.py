@@ -20,6 +20,7 @@ from scaling.sweep.pooled import PooledFit, fit_pooled
 from scaling.sweep.problem import Prior
 from scaling.sweep.steplaw import fit_rule
 from scaling.sweep.table import DEFAULT_CENTRE, Sweep, build_sweep
+from scaling.sweep.walls import fit_walls
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +45,7 @@ def fit_sweep(
     unit: str = "tokens",
     bend: bool = True,
     level: bool = True,
+    joint: bool = False,
     prior: Prior | None = None,
 ) -> FittedSweep:
     """Fit the optimum of hyperparameters over sizes.
@@ -60,6 +62,8 @@ def fit_sweep(
         unit: Unit of ``tokens`` and ``batch_size``, repeated in answers.
         bend: Allow a bend of the law in tokens per parameter, shrunk towards none.
         level: Also fit the loss at the optimum, so that the loss is predicted.
+        joint: Also learn the walls of the basin from every run, so that the loss is predicted at any setting (a
+            setting of all hyperparameters among the inputs of ``answer``), not only near the optimum.
         prior: What to assume before any run; see :class:`scaling.sweep.pooled.Prior`.
 
     Raises:
@@ -79,6 +83,7 @@ def fit_sweep(
         "bootstrap": bootstrap,
         "seed": seed,
         "bend": bend,
+        "joint": joint,
         "unit": unit,
     }
     origin = {
@@ -126,6 +131,7 @@ def fit_sweep(
         origin,
         options,
         _line(sweep),
+        fit_walls(fit) if joint else None,
     )
 
 

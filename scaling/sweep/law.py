@@ -16,6 +16,7 @@ from scaling.errors import InputError
 from scaling.sweep.basin import Basin, best_given, contour, excess, extent
 from scaling.sweep.level import Level
 from scaling.sweep.problem import features
+from scaling.sweep.walls import Walls
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +78,7 @@ class FittedSweep:
         options: As given to :func:`scaling.sweep.fitted.fit_sweep`.
         line: Input that was merged away to how it moves with the one that was kept:
             ``{name: (log2 at the middle, slope, kept)}``.
+        walls: Correction of the basin far from its bottom (joint mode); ``None`` without it.
     """
 
     method: str
@@ -94,6 +96,7 @@ class FittedSweep:
     runs: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     line: dict[str, tuple[float, float, str]] = field(default_factory=dict)
+    walls: Walls | None = None
 
     @property
     def params(self) -> dict[str, float]:
@@ -230,7 +233,9 @@ class FittedSweep:
         centres = np.vstack([middle, centres])
         d = best_given(self.basin, held, wanted - centres)
         best = centres + d
-        cost = excess(self.basin, d, np.broadcast_to(x, (len(d), len(x))))
+        sizes = np.broadcast_to(x, (len(d), len(x)))
+        far = held.all() and self.walls is not None
+        cost = self.walls.excess(self.basin, d, sizes) if far and self.walls else excess(self.basin, d, sizes)
         tails = [0.5 - level / 2, 0.5 + level / 2]
         low, high = np.quantile(best[1:], tails, axis=0)
         cheapest, dearest = np.quantile(cost[1:], tails)
@@ -340,6 +345,7 @@ class FittedSweep:
         stored = {name: getattr(self, name) for name in self.__dataclass_fields__}
         stored["hypers"] = [asdict(law) for law in self.hypers]
         stored["basin"] = None if self.basin is None else asdict(self.basin)
+        stored["walls"] = None if self.walls is None else self.walls.to_dict()
         stored["level"] = None if self.level is None else asdict(self.level)
         stored["checks"] = [check.to_dict() for check in self.checks]
         stored["params"] = self.params
@@ -396,5 +402,6 @@ def _read(stored: Mapping[str, Any]) -> FittedSweep:
         checks=[Check.from_dict(check) for check in stored["checks"]],
         runs=dict(stored["runs"]),
         options=dict(stored["options"]),
+        walls=None if stored.get("walls") is None else Walls.from_dict(stored["walls"]),
         line={name: (float(a), float(b), str(c)) for name, (a, b, c) in stored["line"].items()},
     )

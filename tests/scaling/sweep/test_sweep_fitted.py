@@ -215,3 +215,20 @@ def test_wrong_tables_are_named(sweep_table, change, key):
 def test_unknown_method_is_named(sweep_table):
     with pytest.raises(InputError, match="pooled"):
         scaling.fit(sweep_table, law="lr-batch", method="magic")
+
+
+def test_joint_mode_predicts_the_loss_at_any_setting(make_sweep, tmp_path):
+    table = make_sweep(runs=40)
+    largest = table["params"] * table["tokens"] == (table["params"] * table["tokens"]).max()
+    law = scaling.fit(table[~largest], law="lr-batch", joint=True, bootstrap=0)
+    law.save(tmp_path / "law.json")
+    law = scaling.load(tmp_path / "law.json")
+    held = table[largest]
+    said = [
+        law.answer(dict(zip(("params", "tokens", "lr", "batch_size"), row, strict=True)))["predictions"][
+            "loss"
+        ]["value"]
+        for row in held[["params", "tokens", "lr", "batch_size"]].to_numpy()
+    ]
+    error = np.log(said) - np.log(held["loss"].to_numpy())
+    assert 1 - error.var() / np.log(held["loss"]).var() > 0.9
