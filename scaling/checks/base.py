@@ -1,4 +1,4 @@
-"""What a check of a fit looks like. The checks themselves live beside what they inspect."""
+"""What a check says: its name, how bad it is, what was seen and what to do about it."""
 
 from __future__ import annotations
 
