@@ -223,17 +223,16 @@ def main() -> None:
     cache = HERE / "cache" / f"intervals{'-quick' if arguments.quick else ''}"
     cache.mkdir(parents=True, exist_ok=True)
     done: dict[str, Any] = {}
-    names = arguments.only or [
-        n for n in SETS if not (arguments.quick and n in ("chinchilla", "vision-curves"))
-    ]
+    names = (
+        arguments.only
+        if arguments.only is not None
+        else [n for n in SETS if not (arguments.quick and n in ("chinchilla", "vision-curves"))]
+    )
     jobs = {f"set {name}": (lambda name=name: measure_set(SETS[name]())) for name in names}
     repeats = 40 if arguments.quick else 500
-    if not arguments.only:
-        for runs in (24, 60, 240):
-            for noise in (0.003, 0.01):
-                jobs[f"simulation {runs} {noise}"] = lambda runs=runs, noise=noise: simulate(
-                    runs, noise, repeats
-                )
+    for runs in arguments.simulations:
+        for noise in (0.003, 0.01):
+            jobs[f"simulation {runs} {noise}"] = lambda runs=runs, noise=noise: simulate(runs, noise, repeats)
     for key, job in jobs.items():
         kept = cache / f"{key.replace(' ', '-')}.json"
         if not kept.exists():

@@ -15,6 +15,7 @@ from scaling.uncertainty.mixture import Mixture
 
 if TYPE_CHECKING:
     from scaling.fitted import FittedLaw
+    from scaling.laws import Law
 
 __all__ = ["BASIS", "Prediction", "predictive", "predictive_interval", "predictive_mixture"]
 
@@ -94,7 +95,18 @@ def _scene(fitted: FittedLaw, inputs: Mapping[str, Any]) -> tuple[Scene, Array]:
         slopes = slopes / values[:, None]
     where = np.stack([_place(column) for column in columns.values()], axis=1)
     height = np.log(np.maximum(values, 1e-300))
-    return Scene(where, np.nan_to_num(slopes), height), values
+    return Scene(where, np.nan_to_num(slopes[:, _free(law, fitted.theta)]), height), values
+
+
+def _free(law: Law, theta: Array) -> NDArray[np.bool_]:
+    """Parameters that are not at a bound, shape ``(p,)``. One that is stays there: beyond it the law means nothing."""
+    low, high = law.bounds
+    search = law.to_search(theta)
+    # Logarithms run into their bound slowly: a floor of 1e-9 is as much at zero as one of 1e-12.
+    margin = np.array([7.0 if parameter.transform == "log" else 1e-9 for parameter in law.parameters])
+    tiny = np.isfinite(low) & (search - low < np.where(np.exp(np.minimum(low, 0.0)) < 1e-5, margin, 1e-6))
+    free: NDArray[np.bool_] = ~(tiny | (np.isfinite(high) & (high - search < 1e-6)))
+    return free if free.any() else np.ones_like(free)
 
 
 def _place(column: Array) -> Array:
