@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,75 +72,55 @@ def comparison_page(comparison: Comparison, methods: Sequence[Method], costs: Co
     return page
 
 
-def sections(comparison: Comparison) -> list[tuple[str, list[Any]]]:
-    """The parts that a study's report has, too."""
+def sections(comparison: Comparison, *, dots: bool = True) -> list[tuple[str, list[Any]]]:
+    """The parts that a study's report has, too; without the figure of single runs where it has one already."""
     level = f"{comparison.level:.0%}"
+    both = [
+        Figure(figures.measures(comparison.summaries, comparison.metric), f"With {level} intervals."),
+        Figure(
+            figures.seeds(_runs(comparison), comparison.metric, comparison.direction),
+            "Every testing run; lines are interquartile means.",
+            figures.PAIRED,
+        ),
+    ]
+    against = [
+        Figure(figures.effects(comparison), f"{level} intervals; the dashed line is no difference."),
+        Figure(figures.profiles(comparison), f"Performance profiles with pointwise {level} bands."),
+    ]
+    verdicts = Text("\n".join(f"- {effect.verdict}" for effect in comparison.effects))
+    return [
+        ("How good each is", [Columns(both) if dots else both[0], _summary_table(comparison)]),
+        ("Against each other", [verdicts, Columns(against), _effect_table(comparison), Text(GLOSSARY)]),
+    ]
+
+
+def _summary_table(comparison: Comparison) -> Table:
     columns = ["method", "runs", "failed", "interquartile mean", "median", "mean", "optimality gap"]
     if comparison.summaries[0].optimality_gap is None:
         columns.pop()
-    summary = Table(
-        columns,
-        [row[: len(columns)] for row in summary_rows(comparison)],
-        f"{comparison.metric} on testing seeds, with {level} intervals",
+    rows = [row[: len(columns)] for row in summary_rows(comparison)]
+    return Table(
+        columns, rows, f"{comparison.metric} on testing seeds, with {comparison.level:.0%} intervals"
     )
-    pairs = Table(
-        [
-            "pair",
-            "better by (IQM)",
-            "P(improvement)",
-            "paired",
-            "seeds",
-            "seeds needed",
-        ],
+
+
+def _effect_table(comparison: Comparison) -> Table:
+    return Table(
+        ["pair", "better by (IQM)", "P(improvement)", "paired", "seeds", "seeds needed"],
         effect_rows(comparison),
         "The last column: testing seeds for each method at which a difference this large is found with probability "
         "80 % (t test, rank test)",
     )
+
+
+def _runs(comparison: Comparison) -> dict[str, dict[int, float | None]]:
+    """Testing runs of each method in the metric's own direction, numbered across tasks."""
+    sign = 1.0 if comparison.direction == "maximize" else -1.0
     runs = {}
     for name, tasks in comparison.scores.items():
-        sign = 1.0 if comparison.direction == "maximize" else -1.0
         values = [sign * float(score) for scores in tasks.values() for score in scores]
-        runs[name] = {i: value if abs(value) != float("inf") else None for i, value in enumerate(values)}
-    return [
-        (
-            "How good each is",
-            [
-                Columns(
-                    [
-                        Figure(
-                            figures.measures(comparison.summaries, comparison.metric),
-                            f"With {level} intervals.",
-                        ),
-                        Figure(
-                            figures.seeds(runs, comparison.metric),
-                            "Every testing run; lines are interquartile means.",
-                        ),
-                    ]
-                ),
-                summary,
-            ],
-        ),
-        (
-            "Against each other",
-            [
-                Text("\n".join(f"- {effect.verdict}" for effect in comparison.effects)),
-                Columns(
-                    [
-                        Figure(
-                            figures.effects(comparison),
-                            f"{level} intervals; the dashed line is no difference.",
-                        ),
-                        Figure(
-                            figures.profiles(comparison),
-                            f"Performance profiles with pointwise {level} bands.",
-                        ),
-                    ]
-                ),
-                pairs,
-                Text(GLOSSARY),
-            ],
-        ),
-    ]
+        runs[name] = {i: value if math.isfinite(value) else None for i, value in enumerate(values)}
+    return runs
 
 
 def summary_rows(comparison: Comparison) -> list[list[Any]]:

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hpo.statistics import Comparison, CostCurve, Point, Summary, interquartile_mean, profile_band
+from hpo.statistics import Comparison, CostCurve, Interval, Point, Summary, interquartile_mean, profile_band
 from scaling.report.theme import COLOURS, SEQUENCE, faded
 
 __all__ = ["effects", "history", "measures", "profiles", "seeds", "slices", "trade_off"]
+
+#: Height of figures that stand side by side.
+PAIRED = 340
 
 
 def measures(summaries: Sequence[Summary], metric: str) -> Any:
@@ -24,31 +27,23 @@ def measures(summaries: Sequence[Summary], metric: str) -> Any:
         (("interquartile mean", "diamond"), ("median", "circle-open"), ("mean", "x-thin-open"))
     ):
         found = [getattr(summary, label.replace(" ", "_")) for summary in summaries]
-        shown = [(s.name, f) for s, f in zip(summaries, found, strict=True) if math.isfinite(f.value)]
+        shown = [(row + 0.22 * (place - 1), f) for row, f in enumerate(found) if math.isfinite(f.value)]
+        colour = SEQUENCE[place]
         figure.add_scatter(
             x=[f.value for _, f in shown],
-            y=[name for name, _ in shown],
+            y=[row for row, _ in shown],
             mode="markers",
             name=label,
-            marker={
-                "symbol": symbol,
-                "size": 11,
-                "color": SEQUENCE[place],
-                "line": {"width": 2, "color": SEQUENCE[place]},
-            },
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [_finite(f.high - f.value) for _, f in shown],
-                "arrayminus": [_finite(f.value - f.low) for _, f in shown],
-                "thickness": 1.6,
-            },
-            offsetgroup=label,
-            hovertemplate="%{y}: %{x:.5g}<extra>" + label + "</extra>",
+            marker={"symbol": symbol, "size": 10, "color": colour, "line": {"width": 2, "color": colour}},
+            error_x=_bars([f for _, f in shown]),
+            hovertemplate="%{x:.5g}<extra>" + label + "</extra>",
         )
-    figure.update_layout(scattermode="group", scattergap=0.6, height=130 + 70 * len(summaries))
-    figure.update_yaxes(type="category", autorange="reversed")
+    names = [summary.name for summary in summaries]
+    figure.update_yaxes(
+        tickmode="array", tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.5, -0.5]
+    )
     figure.update_xaxes(title_text=f"{metric} on testing seeds")
+    figure.update_layout(height=PAIRED)
     return figure
 
 
@@ -65,20 +60,13 @@ def effects(comparison: Comparison) -> Any:
         y=names,
         mode="markers",
         marker={"size": 10, "color": COLOURS["held_out"]},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [value.high - value.value for value in values],
-            "arrayminus": [value.value - value.low for value in values],
-        },
+        error_x=_bars(values),
         hovertemplate="%{y}: %{x:.2f}<extra></extra>",
         showlegend=False,
     )
-    figure.update_xaxes(
-        title_text="probability that a run of the first beats a run of the second", range=[-0.02, 1.02]
-    )
+    figure.update_xaxes(title_text="P(a run of the first is better)", range=[-0.02, 1.02])
     figure.update_yaxes(type="category", autorange="reversed")
-    figure.update_layout(height=130 + 40 * len(names))
+    figure.update_layout(height=PAIRED)
     return figure
 
 
@@ -108,21 +96,25 @@ def profiles(comparison: Comparison) -> Any:
         )  # fmt: skip
     figure.update_xaxes(title_text=comparison.metric)
     figure.update_yaxes(title_text="share of runs that are better", range=[-0.02, 1.02], tickformat=".0%")
+    figure.update_layout(height=PAIRED)
     return figure
 
 
 def seeds(
-    groups: Mapping[str, Mapping[int, float | None]], metric: str, colours: Mapping[str, str] | None = None
+    groups: Mapping[str, Mapping[int, float | None]],
+    metric: str,
+    direction: str,
+    colours: Mapping[str, str] | None = None,
 ) -> Any:
     """Every run as a dot above its group, the interquartile mean as a line: tuning against testing seeds.
 
-    Failed runs are marked along the lower edge, where no value is claimed for them, and their group has no line.
+    Failed runs are marked along the edge where worse is; no value is claimed for them, and their group has no line.
     """
     import plotly.graph_objects as go
 
     figure = go.Figure()
     known = [value for runs in groups.values() for value in runs.values() if value is not None]
-    floor = min(known, default=0.0) - 0.08 * ((max(known, default=1.0) - min(known, default=0.0)) or 1.0)
+    floor = _worse_than(known, direction)
     for place, (name, runs) in enumerate(groups.items()):
         colour = (colours or {}).get(name, SEQUENCE[place % len(SEQUENCE)])
         order = sorted(runs)
@@ -159,7 +151,10 @@ def seeds(
 
 
 def history(
-    runs: Sequence[tuple[int, float | None, str]], best: Sequence[tuple[int, float]], metric: str
+    runs: Sequence[tuple[int, float | None, str]],
+    best: Sequence[tuple[int, float]],
+    metric: str,
+    direction: str,
 ) -> Any:
     """Tuning in the order of configurations: every run, and the best mean over whole sets of seeds so far.
 
@@ -167,6 +162,7 @@ def history(
         runs: Configuration, value and status of each.
         best: Configuration and the best mean up to it.
         metric: Of the value.
+        direction: Of the metric; runs without a value are marked where worse is.
     """
     import plotly.graph_objects as go
 
@@ -183,7 +179,7 @@ def history(
     lost = [number for number, value, _ in runs if value is None]
     known = [value for _, value, _ in runs if value is not None]
     if lost and known:
-        floor = min(known) - 0.06 * ((max(known) - min(known)) or 1.0)
+        floor = _worse_than(known, direction)
         figure.add_scatter(
             x=lost, y=[floor] * len(lost), mode="markers", name="failed or diverged (no value)",
             marker={"color": COLOURS["law"], "symbol": "x", "size": 8},
@@ -273,5 +269,19 @@ def trade_off(
     return figure
 
 
-def _finite(value: float) -> float:
-    return value if math.isfinite(value) else 0.0
+def _worse_than(known: Sequence[float], direction: str) -> float:
+    """A place beyond the worst value, for marks that claim none."""
+    low, high = min(known, default=0.0), max(known, default=1.0)
+    margin = 0.08 * ((high - low) or 1.0)
+    return low - margin if direction == "maximize" else high + margin
+
+
+def _bars(found: Sequence[Interval]) -> dict[str, Any]:
+    """Error bars; an end that is not finite is not drawn."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [f.high - f.value if math.isfinite(f.high) else 0.0 for f in found],
+        "arrayminus": [f.value - f.low if math.isfinite(f.low) else 0.0 for f in found],
+        "thickness": 1.6,
+    }

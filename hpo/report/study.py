@@ -39,7 +39,7 @@ def study_page(study: Study) -> Page:
     page.section("Chosen", *_chosen(study))
     page.section("Tuning against testing seeds", *_gap(study))
     if comparison is not None and len(methods) > 1:
-        for heading, blocks in sections(comparison):
+        for heading, blocks in sections(comparison, dots=False):
             page.section(heading, *blocks)
     for scale in study.scales:
         label = f": {scale.label}" if scale.label else ""
@@ -68,7 +68,7 @@ def _comparison(study: Study) -> tuple[Comparison | None, list[Method]]:
 
 def _lead(study: Study, comparison: Comparison | None) -> str:
     goal = "Less" if study.direction == "minimize" else "More"
-    parts = [f"{goal} {study.metric} is better."]
+    parts = [f"{goal} {study.metric} is better:"]
     if comparison is not None and comparison.effects:
         parts += [effect.verdict for effect in comparison.effects[:2]]
     elif comparison is not None:
@@ -170,7 +170,7 @@ def _gap(study: Study) -> list[Any]:
         label = f" ({scale.label})" if scale.label else ""
         blocks.append(
             Figure(
-                figures.seeds(groups, study.metric, colours),
+                figures.seeds(groups, study.metric, study.direction, colours),
                 f"Every run; the bars are interquartile means{label}.",
             )
         )
@@ -216,7 +216,7 @@ def _tuning(study: Study, scale: Scale) -> list[Any]:
         f"{len(runs)} runs of {len(ledger.params)} configurations. The line is the best mean among configurations that "
         f"met all {most} seeds; it is optimistic, being the luckiest of many. The expected value above is not."
     )
-    return [Figure(figures.history(runs, best, study.metric), caption)]
+    return [Figure(figures.history(runs, best, study.metric, study.direction), caption)]
 
 
 def _failures(study: Study) -> list[Any]:

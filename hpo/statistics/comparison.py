@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from hpo.statistics import measures, power
 from hpo.statistics.bootstrap import Interval, interval, paired_interval
@@ -189,7 +190,10 @@ def _effect(
     right = [scores[second.name][task] for task in tasks]
     paired = all(set(first.runs[task]) == set(second.runs[task]) for task in tasks)
     difference = paired_interval(_iqm_difference, left, right, paired=paired, **options)
-    probability = paired_interval(_improvement, left, right, paired=paired, **options)
+    probability = _at_the_edge(
+        paired_interval(_improvement, left, right, paired=paired, **options),
+        min(sum(map(len, left)), sum(map(len, right))),
+    )
     shapes_match = paired or len(tasks) == 1
     size = (
         power.effect_size(np.concatenate(left), np.concatenate(right), paired=paired)
@@ -221,6 +225,15 @@ def _improvement(first: list[Floats], second: list[Floats]) -> Floats:
         better = (left[:, :, None] > right[:, None, :]).mean(axis=(1, 2))
         each.append(better + 0.5 * (left[:, :, None] == right[:, None, :]).mean(axis=(1, 2)))
     return np.asarray(np.mean(each, axis=0))
+
+
+def _at_the_edge(found: Interval, runs: int) -> Interval:
+    """Where every run of one beats every run of the other, no bootstrap draw differs; the exact binomial interval of
+    that many wins out of that many runs is claimed instead (Clopper & Pearson 1934)."""
+    if found.value not in (0.0, 1.0):
+        return found
+    exact = stats.binomtest(round(found.value * runs), runs).proportion_ci(found.level)
+    return Interval(found.value, float(exact.low), float(exact.high), found.level)
 
 
 def _verdict(first: str, second: str, difference: Interval, probability: Interval) -> str:

@@ -119,3 +119,9 @@ def test_with_early_stopping_equal_flops_are_an_equal_budget():
 def test_testing_on_tuning_seeds_is_said_loudly():
     methods = [method("a", GOOD, tuning_seeds=frozenset({0, 105})), method("b", GOOD)]
     assert "TESTED ON TUNING SEEDS: 105" in compare(methods, direction="maximize").notes[0]
+
+
+def test_ten_wins_out_of_ten_are_not_certainty():
+    (effect,) = compare([method("a", GOOD + 100), method("b", GOOD)], direction="maximize").effects
+    assert effect.probability.value == effect.probability.high == 1.0
+    assert effect.probability.low == pytest.approx(0.025 ** (1 / 10))
