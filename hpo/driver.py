@@ -13,7 +13,7 @@ from scaling.errors import ForetuneError
 if TYPE_CHECKING:
     from hpo.store import Section
 
-__all__ = ["sole_driver"]
+__all__ = ["refuse_second", "sole_driver"]
 
 _DRIVER = "driver"
 
@@ -28,17 +28,22 @@ def sole_driver(section: Section) -> Iterator[None]:
     Raises:
         ForetuneError: Another process of this machine is running the study.
     """
+    refuse_second(section)
+    section.set_attribute(_DRIVER, _me())
+    try:
+        yield
+    finally:
+        section.set_attribute(_DRIVER, None)
+
+
+def refuse_second(section: Section) -> None:
+    """Raise :class:`ForetuneError` where another process of this machine is running the section's study."""
     holder = section.attribute(_DRIVER)
     if holder and holder["pid"] != os.getpid() and _alive(holder):
         raise ForetuneError(
             f"study {section.attributes['study']!r} is being run by process {holder['pid']} on this machine; "
             "wait until it has finished, or end it and run this again"
         )
-    section.set_attribute(_DRIVER, _me())
-    try:
-        yield
-    finally:
-        section.set_attribute(_DRIVER, None)
 
 
 def _me() -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hpo.allocation.base import Allocation
 from hpo.config import StudyConfig, load_config
 from hpo.config.model import Resources, SamplerConfig, TunedBaseline
-from hpo.definition import check_unchanged, definition_of, section_name
+from hpo.definition import section_name
 from hpo.driver import sole_driver
 from hpo.execution import Executor, Source, Task, make_executor
 from hpo.incumbent import choose
@@ -20,6 +19,7 @@ from hpo.progress import Bar, Progress, Quiet
 from hpo.provenance import describe, who
 from hpo.samplers import NAMES as SAMPLERS
 from hpo.schedulers import check_scheduler
+from hpo.sections import check_sections, open_section
 from hpo.seeds import derive
 from hpo.space import Space
 from hpo.store import Section, folder_of, name_of, open_storage
@@ -78,6 +78,7 @@ class _Session:
         self.where = name_of(storage)
         self.address = address
         _check_names(config, source)
+        _allocation(config, config.space)
         objective = load_objective(config.objective, config.command, source=source)
         self.storage = open_storage(storage)
         self.task = task_of(
@@ -114,22 +115,7 @@ class _Session:
 
     def prepare(self) -> None:
         """Make or find the sections; refuse a changed definition before anything is written."""
-        opened = {
-            entry.study_name: entry.user_attrs.get("foretune", {}) for entry in self.storage.get_all_studies()
-        }
-        names = [section_name(self.config.name, label) for label in self.config.labels]
-        for name, fixed in zip(names, self.config.variants, strict=True):
-            for section, sealed in ((name, False), (f"{name}::testing", True)):
-                if opened.get(section):
-                    new = {**definition_of(self.config, sealed=sealed), "fixed": fixed}
-                    old = {**opened[section].get("definition", {}), "fixed": opened[section].get("fixed")}
-                    check_unchanged(
-                        old,
-                        json.loads(json.dumps(new)),
-                        study=self.config.name,
-                        source=self.source,
-                        where=self.where,
-                    )
+        check_sections(self.config, self.storage, source=self.source, where=self.where)
         for label, fixed in zip(self.config.labels, self.config.variants, strict=True):
             self.tuning.append(self._section(label, fixed, "tuning"))
             self.sealed.append(self._section(label, fixed, "testing") if self.config.seeds.testing else None)
@@ -139,18 +125,7 @@ class _Session:
         first.set_attribute("provenance", [*(first.attribute("provenance") or []), entry])
 
     def _section(self, label: str, fixed: dict[str, Any], phase: str) -> Section:
-        sealed = phase == "testing"
-        name = section_name(self.config.name, label, sealed=sealed, part="" if phase == "tuning" else phase)
-        attributes = {
-            "study": self.config.name,
-            "phase": phase,
-            "label": label,
-            "fixed": fixed,
-            "metric": self.config.metric,
-            "direction": self.config.direction,
-            "definition": definition_of(self.config, sealed=sealed),
-        }
-        return Section.create(self.storage, name, self.config.direction, attributes)
+        return open_section(self.config, self.storage, label, fixed, phase)
 
     def tune_and_test(self, executor: Executor, watcher: Progress, *, test: bool) -> None:
         """All scales; without early stopping as one stream of jobs, so that no slot is idle between their ends."""

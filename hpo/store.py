@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
     from hpo.space import Space
 
-__all__ = ["DEFAULT_STORAGE", "Section", "folder_of", "name_of", "open_storage", "sections_of", "study_names"]
+__all__ = [
+    "DEFAULT_STORAGE",
+    "SECTION",
+    "Section",
+    "folder_of",
+    "name_of",
+    "open_storage",
+    "sections_of",
+    "study_names",
+]
 
 #: Where studies are kept unless said otherwise: a file in the working directory.
 DEFAULT_STORAGE = "sqlite:///foretune.db"

@@ -217,13 +217,31 @@ def test_a_metric_that_is_never_returned_stops_before_anything_is_recorded(stora
     assert caught.value.key == "metric"
     assert len(hpo.load_study("toy", storage).runs) == 0
     objective = Objective()
-    run(objective, storage_without_the_lambda(storage))
-    assert len(objective.calls) == 16
+    changed = {
+        "direction": "maximize",
+        "space": {"x": {"type": "float", "low": 0.0, "high": 3.0}},
+        "baseline": None,
+    }
+    study = run(objective, storage, **changed)
+    assert len(objective.calls) == 14 and study.direction == "maximize", (
+        "a first attempt without runs is put aside"
+    )
 
 
-def storage_without_the_lambda(storage: str) -> str:
-    """The objective's name is part of the definition: the repaired study has another."""
-    return storage.replace("record.db", "repaired.db")
+def test_names_that_belong_to_something_else_are_refused(objective: Objective, storage: str) -> None:
+    plain = optuna.create_study(storage=open_storage(storage), study_name="toy")
+    plain.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    with pytest.raises(InputError, match="not made here"):
+        run(objective, storage)
+    hpo.evaluate(objective, [{"x": 1.0}], [0], name="given", storage=storage, engine="inline", progress=False)
+    with pytest.raises(InputError, match="given configurations"):
+        run(objective, storage, name="given")
+    assert len(plain.trials) == 1 and len(hpo.load_study("given", storage).runs) == 1
+
+
+def test_a_definition_says_the_budget_as_it_is_now(objective: Objective, storage: str) -> None:
+    run(objective, storage, test=False)
+    assert run(objective, storage, budget={"trials": 5}).definition["budget"] == {"trials": 5}
 
 
 @pytest.mark.parametrize(
