@@ -28,6 +28,8 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 #: Runs above the number of parameters below which a fit says nothing.
 SPARE = 3
+#: Distinct runs a parameter that make a fit worth judging, where there are as many.
+COMFORTABLE = 2
 
 
 @dataclass(frozen=True)
@@ -138,15 +140,18 @@ def backtest(
     table = load_runs(runs, columns=columns, require=(*_columns(chosen), output))
     name, along = _axis(table, chosen, axis)
     places = np.stack(list(chosen.columns({c: table.values(c) for c in chosen.inputs}).values()), axis=1)
-    origins = rolling_origins(
-        along, folds=folds, horizon=horizon, fewest=len(chosen.names) + SPARE, distinct=places
-    )
+    least = len(chosen.names) + SPARE
+    origins: list[Fold] = []
+    for fewest in (max(COMFORTABLE * len(chosen.names), least), least):
+        origins = origins or rolling_origins(
+            along, folds=folds, horizon=horizon, fewest=fewest, distinct=places
+        )
     if not origins:
         raise InputError(
             f"{len(table)} runs are too few to fit {len(chosen.names)} parameters and hold larger runs out",
             source=table.source,
             key=name,
-            remedy=f"give more than {len(chosen.names) + SPARE} distinct runs, some of them larger along {name}",
+            remedy=f"give more than {least} distinct runs, some of them larger along {name}",
         )
     options = {
         "law": chosen,
