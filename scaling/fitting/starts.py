@@ -15,17 +15,20 @@ __all__ = ["grid_starts", "solve_linear"]
 Array = NDArray[np.float64]
 #: Grid points at most; beyond that a random part of the grid is taken.
 LIMIT = 1024
-#: Starts for a parameter that declares none: exponents are mostly here, and of either sign.
-DEFAULT = (0.02, 0.1, 0.3, 0.6, 1.2)
+#: Starts for a parameter that declares none, as an exponent or a rate.
+DEFAULT = (0.03, 0.1, 0.2, 0.35, 0.6, 1.2)
 
 
-def _values(parameter: Parameter) -> tuple[float, ...]:
+def _values(parameter: Parameter, inputs: Mapping[str, Array]) -> list[float]:
+    """Starts of one parameter; one that declares none may be an exponent of either sign or a scale of an input."""
     if parameter.starts:
-        return parameter.starts
-    signed = (
-        DEFAULT if parameter.low >= 0 or parameter.transform == "log" else (*(-v for v in DEFAULT), *DEFAULT)
-    )
-    return tuple(value for value in signed if parameter.low <= value <= parameter.high) or (1.0,)
+        return list(parameter.starts)
+    values = [*DEFAULT, *(-value for value in DEFAULT)]
+    for column in inputs.values():
+        scales = np.quantile(column, [0.1, 0.5, 0.9])
+        values += [*scales, *(1.0 / scales)]
+    low = 0.0 if parameter.transform == "log" else parameter.low
+    return [value for value in values if max(parameter.low, low) < value < parameter.high] or [1.0]
 
 
 def grid_starts(
@@ -47,7 +50,7 @@ def grid_starts(
     linear = set(law.linear)
     free = [parameter for parameter in law.parameters if parameter.name not in linear]
     if given is None:
-        axes = [_values(parameter) for parameter in free]
+        axes = [_values(parameter, inputs) for parameter in free]
         count = int(np.prod([len(axis) for axis in axes])) if axes else 1
         if count <= LIMIT:
             grid = np.array(list(itertools.product(*axes)), dtype=np.float64).reshape(count, len(free))

@@ -14,9 +14,6 @@ from scaling.laws.formula import COLUMNS, parse
 
 __all__ = ["from_formula", "from_function"]
 
-#: Starts for parameters that enter as exponents, rates or scales of their own.
-_STARTS = (-0.6, -0.3, -0.1, 0.1, 0.3, 0.6, 1.2)
-
 
 def from_formula(
     text: str,
@@ -56,8 +53,7 @@ def _law(
 ) -> Law:
     given = {parameter.name: parameter for parameter in known}
     described = tuple(
-        given.get(name, Parameter(name, "parameter of the user's own law", starts=_STARTS))
-        for name in parameters
+        given.get(name, Parameter(name, "parameter of the user's own law")) for name in parameters
     )
     unit = "nats per token" if output == "loss" else ""
     return Law(
@@ -125,9 +121,7 @@ def from_function(
         title="own law",
         formula=text,
         inputs=tuple(columns),
-        parameters=tuple(
-            given.get(n, Parameter(n, "parameter of the user's own law", starts=_STARTS)) for n in names
-        ),
+        parameters=tuple(given.get(n, Parameter(n, "parameter of the user's own law")) for n in names),
         citation=citation,
         function=ordered,
         output=output,

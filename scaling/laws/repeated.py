@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
 
 from scaling.laws.base import Law, Parameter
 from scaling.laws.chinchilla import CHINCHILLA, CHINCHILLA_TIED
@@ -10,7 +15,11 @@ from scaling.laws.expression import FUNCTIONS, Expr, symbol
 
 __all__ = ["REPEATED", "REPEATED_TIED"]
 
-_DECAYS = (2.0, 5.0, 15.0, 40.0)
+Array = NDArray[np.float64]
+
+_DECAYS = (2.0, 5.0, 15.0, 60.0, 500.0)
+#: Of the starts without a decay of parameters, how many are tried with each decay.
+_KEPT = 8
 
 
 _exp, _log, _min = (FUNCTIONS[name] for name in ("exp", "log", "min"))
@@ -33,6 +42,25 @@ def _expression(tied: bool) -> Expr:
     data = _effective(unique_data, tokens / unique_data - 1.0, symbol("rd"))
     effective_size = _effective(unique_size, size / unique_size - 1.0, symbol("rn"))
     return floor + weight * effective_size ** (-exponent) + data_weight * data ** (-data_exponent)
+
+
+def _starts(base: Law, inputs: Mapping[str, Array], target: Array) -> Array:
+    """Chinchilla's starts on effective tokens, for each decay of tokens; then each decay of parameters."""
+    from scaling.fitting.starts import grid_starts
+
+    unique = np.minimum(inputs["unique_tokens"], inputs["tokens"])
+    repeats = inputs["tokens"] / unique - 1.0
+    rows = []
+    for decay in _DECAYS:
+        effective = {
+            "params": inputs["params"],
+            "tokens": unique * (1.0 + decay * (1.0 - np.exp(-repeats / decay))),
+        }
+        found = grid_starts(base, effective, target, np.ones(len(target)))
+        errors = np.abs(np.log(base.predict(found, effective) / target)).sum(axis=1)
+        best = found[np.argsort(errors, kind="stable")[:_KEPT]]
+        rows += [np.column_stack([best, np.tile([decay, other], (len(best), 1))]) for other in _DECAYS]
+    return np.concatenate(rows)
 
 
 def _law(base: Law, name: str, *, tied: bool) -> Law:
@@ -71,6 +99,7 @@ def _law(base: Law, name: str, *, tied: bool) -> Law:
         citation='Muennighoff et al., "Scaling Data-Constrained Language Models", arXiv 2305.16264, equation 5',
         expression=_expression(tied),
         assumptions=("schedule-matches-tokens",),
+        starts=partial(_starts, base),
     )
 
 

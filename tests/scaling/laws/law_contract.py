@@ -80,8 +80,8 @@ CASES = (
     Case("formula", lambda: get_law("L = E + A/N^a + B/D^b"), (1.8, 480.0, 0.35, 2100.0, 0.37)),
     Case(
         "formula, own column",
-        lambda: get_law("y = c + k*exp(-r*width/100)", inputs=["width"]),
-        (0.5, 2.0, 0.8),
+        lambda: get_law("y = c + k*exp(-width/r)", inputs=["width"]),
+        (0.5, 2.0, 125.0),
     ),
     Case("formula, rising", lambda: get_law("acc = top - k*log(tokens)/tokens**0.1"), (0.9, 0.05)),
     Case("function", lambda: get_law(own_function), (1.7, 400.0, 0.33)),
