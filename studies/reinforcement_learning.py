@@ -97,9 +97,12 @@ class Settings:
         steps: Environment steps of training, the same for each configuration: PPO's last, unfinished rollout
             is not trained on rather than paid for by a longer run.
         evaluation_episodes: Episodes that the final policy plays.
-        parallel: Copies of the environment that PPO steps side by side, for speed; ``n_steps`` stays the rollout of all
-            of them together.
+        parallel: Copies of the environment that PPO steps side by side, for speed; ``n_steps`` stays the rollout of
+            all of them together.
         reports: Intermediate evaluations, evenly spaced, for early stopping; 0 for none.
+        checkpoints: Whether to save weights (and replay) before each report, as population schedulers need to go on
+            from another run's. A run that goes on starts new episodes, so its return is no longer that of its seed
+            alone.
         time_limit: CPU seconds after which the run fails; CPU time, so that a busy machine changes no result.
     """
 
@@ -109,6 +112,7 @@ class Settings:
     evaluation_episodes: int = 10
     parallel: int = 1
     reports: int = 0
+    checkpoints: bool = False
     time_limit: float = math.inf
 
 
@@ -138,8 +142,14 @@ def train(config: Mapping[str, Any], *, seed: int, trial: hpo.Trial | None = Non
     with _one_thread():
         started = time.perf_counter()
         model = learner(settings, hyperparameters, seed)
+        done = _restore(model, trial) if settings.checkpoints else 0
         try:
-            model.learn(steps, callback=_supervisor(settings, seed, trial), log_interval=None)
+            model.learn(
+                steps - done,
+                callback=_supervisor(settings, seed, trial),
+                log_interval=None,
+                reset_num_timesteps=done == 0,
+            )
         except ValueError as error:  # torch refuses to sample from a distribution of NaN
             _require_finite(model, cause=error)
             raise
@@ -279,6 +289,9 @@ def _supervisor(settings: Settings, seed: int, trial: hpo.Trial | None) -> Any:
         deadline = time.process_time() + settings.time_limit
         reported = 0
 
+        def _on_training_start(self) -> None:
+            self.reported = self.num_timesteps * (settings.reports + 1) // settings.steps
+
         def _on_step(self) -> bool:
             if time.process_time() > self.deadline:
                 spent = f"time limit of {settings.time_limit:g} CPU seconds spent"
@@ -286,6 +299,8 @@ def _supervisor(settings: Settings, seed: int, trial: hpo.Trial | None) -> Any:
             due = self.num_timesteps * (settings.reports + 1) // settings.steps
             if trial is not None and self.reported < min(due, settings.reports):
                 self.reported = due
+                if settings.checkpoints:
+                    trial.save(_state(self.model))
                 returns = evaluate(self.model, settings, seed)
                 mean = sum(returns) / len(returns)
                 trial.report(self.num_timesteps, **{"return": mean, "flops": _flops(self.model)})
@@ -293,6 +308,29 @@ def _supervisor(settings: Settings, seed: int, trial: hpo.Trial | None) -> Any:
             return bool(self.num_timesteps <= settings.steps)
 
     return Supervisor()
+
+
+def _state(model: BaseAlgorithm) -> dict[str, Any]:
+    """What another run needs to go on from here."""
+    replay = getattr(model, "replay_buffer", None)
+    return {
+        "steps": model.num_timesteps,
+        "weights": model.get_parameters(),
+        "replay": replay,
+        "n": model._n_updates,
+    }
+
+
+def _restore(model: BaseAlgorithm, trial: hpo.Trial | None) -> int:
+    """Go on from a checkpoint with this run's own hyperparameters; steps that are done."""
+    state = trial.restore() if trial is not None else None
+    if state is None:
+        return 0
+    model.set_parameters(state["weights"])
+    model.num_timesteps, model._n_updates = state["steps"], state["n"]
+    if state["replay"] is not None:
+        model.replay_buffer = state["replay"]
+    return int(state["steps"])
 
 
 def _updates(model: BaseAlgorithm) -> int:

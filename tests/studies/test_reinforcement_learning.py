@@ -224,3 +224,16 @@ def test_the_callers_config_is_left_alone():
     config = {**SAC, "policy_kwargs": {"net_arch": [16]}}
     train(config, seed=0)
     assert config["policy_kwargs"] == {"net_arch": [16]}
+
+
+@pytest.mark.parametrize("config", [PPO, SAC], ids=["ppo", "sac"])
+def test_a_population_scheduler_goes_on_from_another_runs_weights(config):
+    config = {**config, "reports": 1, "checkpoints": True}
+    first = hpo.Trial()
+    whole = train(config, seed=0, trial=first)
+    second = hpo.Trial()
+    second._saved = first._saved
+    went_on = train({**config, "learning_rate": 1e-4}, seed=0, trial=second)
+    assert went_on["steps"] == whole["steps"] == config["steps"]
+    assert 0 < went_on["updates"] <= whole["updates"]  # PPO loses the rollout that was under way
+    assert len(second.reports) == 0  # the only report was before the checkpoint was taken up
