@@ -143,7 +143,7 @@ def seeds(
     figure.update_xaxes(
         tickmode="array",
         tickvals=list(range(len(groups))),
-        ticktext=list(groups),
+        ticktext=[_broken(name) for name in groups],
         range=[-0.6, len(groups) - 0.4],
     )
     figure.update_yaxes(title_text=metric)
@@ -267,6 +267,11 @@ def trade_off(
     figure.update_xaxes(title_text=cost, type="log")
     figure.update_yaxes(title_text=metric, autorange="reversed" if sign < 0 else True)
     return figure
+
+
+def _broken(name: str) -> str:
+    """A tick label on several lines."""
+    return name.replace(", ", ",<br>").replace(":", ":<br>").replace(" ", "<br>", 1 if len(name) > 14 else 0)
 
 
 def _worse_than(known: Sequence[float], direction: str) -> float:
