@@ -52,16 +52,23 @@ def landscapes(outcome: Outcome, findings: Findings) -> Any:
         _add_runs(figure, frame, at, bar=index == 0)
         _add_optimum(figure, outcome, {"params": params, "tokens": tokens}, at, legend=index == 0)
         figure.update_xaxes(
-            type="log", title_text=_TITLES["lr"], **_ticks([0.005, 0.01, 0.02, 0.05, 0.1, 0.2]), **at
+            type="log", title_text=_TITLES["lr"], range=_log10(0.0035, 0.23), **_ticks("lr"), **at
         )
         figure.update_yaxes(
-            type="log", title_text=_TITLES["batch_size"], **_ticks([64, 128, 256, 512, 1024]), **at
+            type="log", title_text=_TITLES["batch_size"], range=_log10(40, 1600), **_ticks("batch_size"), **at
         )
     figure.update_layout(height=350 * math.ceil(len(sizes) / 2) + 60, legend={"y": 1.07})
     return figure
 
 
-def _ticks(values: list[float]) -> dict[str, Any]:
+def _log10(low: float, high: float) -> list[float]:
+    return [math.log10(low), math.log10(high)]
+
+
+def _ticks(name: str) -> dict[str, Any]:
+    values = {"lr": (0.005, 0.01, 0.02, 0.05, 0.1, 0.2), "batch_size": (32, 64, 128, 256, 512, 1024, 2048)}[
+        name
+    ]
     return {"tickvals": values, "ticktext": [f"{value:g}" for value in values]}
 
 
@@ -118,6 +125,7 @@ def _add_runs(figure: Any, frame: Any, at: dict[str, int], *, bar: bool) -> None
             mode="markers",
             marker={"symbol": "x-thin", "size": 9, "line": {"width": 2, "color": COLOURS["muted"]}},
             name="diverged or failed",
+            showlegend=False,
             hovertemplate="lr %{x:.4g}, batch %{y}: no result<extra></extra>",
             **at,
         )
@@ -204,6 +212,9 @@ def law_of(outcome: Outcome, findings: Findings, name: str) -> Any:
         y_log=True,
         mark_range=(float(smallest["params"]), float(findings.scales[-1]["params"])),
     )
+    figure.update_yaxes(**_ticks(name))
+    shown = [*(scale["params"] for scale in findings.scales), target["params"]]
+    figure.update_xaxes(tickvals=shown, ticktext=[count(size) for size in shown])
     figure.update_layout(height=430)
     return figure
 

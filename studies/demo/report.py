@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scaling.report import Checks, Code, Columns, Details, Figure, Page, Table, Tile, Tiles
+from scaling.report import Block, Checks, Code, Columns, Details, Figure, Page, Table, Tile, Tiles
 from scaling.report.numbers import count
 from studies.demo import figures
 
@@ -44,8 +44,8 @@ def _lead(findings: Findings, target: str) -> str:
             f"**{findings.gap:.2%}** better than the prediction (standard error {findings.gap_noise:.2%})."
         )
     return (
-        f"Learning rate and batch size were tuned at {sizes} parameters. The law fitted to those runs says for {target}: "
-        f"learning rate **{lr['value']:.3g}**, batch size **{batch['value']:.0f}** tokens. {found} "
+        f"Learning rate and batch size were tuned at {sizes} parameters. The law fitted to those runs says "
+        f"for {target}: learning rate **{lr['value']:.3g}**, batch size **{batch['value']:.0f}** tokens. {found} "
         f"The baseline, carried over unchanged, is {findings.over_baseline:+.2%} against the prediction."
     )
 
@@ -84,30 +84,30 @@ def _tiles(findings: Findings) -> list[Tile]:
     return tiles
 
 
-def _landscapes(outcome: Outcome, findings: Findings) -> list[object]:
+def _landscapes(outcome: Outcome, findings: Findings) -> list[Block | str]:
     caption = (
-        "Every point is a training run, coloured by its loss over the best of its panel. The star is the law's optimum with "
-        "its intervals, dotted lines are where the law says 0.3 %, 1 % and 3 % more. The last panel shows runs that "
-        "the law has *not* seen."
+        "Every point is a training run, coloured by its loss over the best of its panel. The star is the law's optimum "
+        "with its intervals, dotted lines are where the law says 0.3 %, 1 % and 3 % more. The last panel shows runs "
+        "that the law has *not* seen."
     )
     words = (
-        "Bayesian search proposed the configurations of the small models, each trained on the tuning seeds. One basin is "
-        "fitted to all of these runs at once; its centre moves with size as a power law."
+        "Bayesian search proposed the configurations of the small models, each trained on the tuning seeds. One basin "
+        "is fitted to all of these runs at once; its centre moves with size as a power law."
     )
     order = "Configurations in the order they were proposed, and the best so far."
     folded = Details("How the search went", [Figure(figures.search(outcome, findings), order)])
     return [words, Figure(figures.landscapes(outcome, findings), caption), folded]
 
 
-def _law(outcome: Outcome, findings: Findings) -> list[object]:
+def _law(outcome: Outcome, findings: Findings) -> list[Block | str]:
     pictures = [
         Figure(figures.law_of(outcome, findings, "lr"), "Learning rate over size."),
         Figure(figures.law_of(outcome, findings, "batch_size"), "Batch size over size."),
     ]
     words = (
-        f"`{outcome.law.formula}`\n\nTokens grew with size along one line, so what the size does and what the tokens do "
-        "cannot be told apart: the law is one in N, and holds along that line. Blue points are each size's own optimum "
-        "by its runs; the band is where the optimum of a further size should lie."
+        f"`{outcome.law.formula}`\n\nTokens grew with size along one line, so what the size does and what the tokens "
+        "do cannot be told apart: the law is one in N, and holds along that line. Blue points are each size's own "
+        "optimum by its runs; the band is where the optimum of a further size should lie."
     )
     rows = [list(row) for row in outcome.law.summary_rows()]
     table = Table(["coefficient", "value", "standard error", "meaning"], rows)
@@ -123,7 +123,7 @@ def _law(outcome: Outcome, findings: Findings) -> list[object]:
     ]
 
 
-def _target(findings: Findings) -> list[object]:
+def _target(findings: Findings) -> list[Block | str]:
     caption = "A point is a fresh seed, a bar the mean. " + (
         "The dashed line and its band are the loss that the law expects at its optimum."
         if findings.predicted_loss
@@ -135,7 +135,7 @@ def _target(findings: Findings) -> list[object]:
             one.role,
             one.lr,
             one.batch_size,
-            one.mean,
+            f"{one.mean:.4f}",
             f"{one.mean / best - 1:.2%}",
             len(one.losses),
             one.failed,
@@ -144,17 +144,18 @@ def _target(findings: Findings) -> list[object]:
     ]
     heads = ["configuration", "learning rate", "batch size", "mean loss", "above the best", "seeds", "failed"]
     words = (
-        f"Seven configurations of the larger model, each on the same {len(findings.measured[0].losses)} seeds, "
-        "which nothing before has used. The best of several is a lucky one by a little: the true distance is rather smaller."
+        f"{len(findings.measured)} configurations of the larger model, each on the same "
+        f"{len(findings.measured[0].losses)} seeds, which nothing before has used. The best of several is a lucky one "
+        "by a little: the true distance is rather smaller."
     )
     return [
-        words.replace("Seven", str(len(findings.measured))),
+        words,
         Figure(figures.at_target(findings), caption),
         Table(heads, rows),
     ]
 
 
-def _seeds(outcome: Outcome, findings: Findings) -> list[object]:
+def _seeds(outcome: Outcome, findings: Findings) -> list[Block | str]:
     caption = "A point is a seed, a bar the mean. What was chosen looks a little better on the seeds it was chosen on."
     rows = []
     for scale in findings.scales:
@@ -164,10 +165,10 @@ def _seeds(outcome: Outcome, findings: Findings) -> list[object]:
                 count(scale["params"]),
                 f"{chosen.lr:.3g}",
                 chosen.batch_size,
-                _mean(chosen.tuning),
+                f"{_mean(chosen.tuning):.4f}",
                 f"{estimate['value']:.4f} [{estimate['low']:.4f}, {estimate['high']:.4f}]",
-                chosen.mean,
-                baseline.mean,
+                f"{chosen.mean:.4f}",
+                f"{baseline.mean:.4f}",
                 f"{baseline.mean / chosen.mean - 1:+.2%}",
             ]
         )
@@ -183,17 +184,18 @@ def _seeds(outcome: Outcome, findings: Findings) -> list[object]:
     ]
     seeds = outcome.study.definition["seeds"]
     words = (
-        f"Chosen on seeds {seeds['tuning']}, re-trained on seeds {seeds.get('testing', [])}, which no search has seen. The estimate was made "
-        "before the testing seeds were opened: what the loss will be on new seeds, with its 95 % interval."
+        f"Chosen on seeds {seeds['tuning']}, re-trained on seeds {seeds.get('testing', [])}, which no search has seen. "
+        "The estimate was made before the testing seeds were opened: what the loss will be on new "
+        "seeds, with its 95 % interval."
     )
     return [words, Figure(figures.seeds(findings), caption), Table(heads, rows)]
 
 
-def _mean(losses: tuple[float, ...]) -> float | None:
-    return sum(losses) / len(losses) if losses else None
+def _mean(losses: tuple[float, ...]) -> float:
+    return sum(losses) / len(losses) if losses else float("nan")
 
 
-def _used(outcome: Outcome, findings: Findings) -> list[object]:
+def _used(outcome: Outcome, findings: Findings) -> list[Block | str]:
     machine = findings.machine
     rows = [
         [part.part, part.runs, part.failed, f"{part.core_minutes:.1f}", f"{part.flops:.2e}"]
@@ -207,10 +209,11 @@ def _used(outcome: Outcome, findings: Findings) -> list[object]:
         ["commit", str((machine.get("git") or {}).get("commit", "not a git checkout"))],
         ["wall-clock", f"{findings.wall_minutes:.1f} minutes in which something ran"],
     ]
+    size = f"--params {findings.target['params']} --tokens {findings.target['tokens']}"
     again = (
         f"hpo report {outcome.study.name} --storage {outcome.folder}/study.db\n"
         f"scaling fit {outcome.folder}/tuning.csv --law lr-batch\n"
-        f"scaling predict {outcome.folder}/law.json --params {findings.target['params']} --tokens {findings.target['tokens']}"
+        f"scaling predict {outcome.folder}/law.json {size}"
     )
     return [
         Table(["part", "runs", "failed", "core-minutes", "FLOP (6ND)"], rows),
