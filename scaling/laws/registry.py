@@ -17,21 +17,28 @@ from scaling.laws.overtraining import DOWNSTREAM, OVERTRAINING
 from scaling.laws.power import power_law, power_law_no_floor
 from scaling.laws.repeated import REPEATED, REPEATED_TIED
 
-__all__ = ["LAWS", "get_law", "law_from_dict", "law_to_dict"]
+__all__ = ["LAWS", "VARIANTS", "get_law", "law_from_dict", "law_to_dict"]
 
-#: name -> function of the variant's options (none for most) that gives the law.
-LAWS: dict[str, Callable[..., Law]] = {}
-
-
-def _register(law: Law) -> None:
-    LAWS[law.name] = lambda: law
-
-
-for _law in (CHINCHILLA, CHINCHILLA_TIED, KAPLAN, OVERTRAINING, DOWNSTREAM, REPEATED, REPEATED_TIED):
-    _register(_law)
-LAWS["power-law"] = power_law
-LAWS["power-law-no-floor"] = power_law_no_floor
-LAWS["broken-power-law"] = broken_power_law
+#: Laws that come in variants, as functions of their options.
+VARIANTS: dict[str, Callable[..., Law]] = {
+    "power-law": power_law,
+    "power-law-no-floor": power_law_no_floor,
+    "broken-power-law": broken_power_law,
+}
+#: Every law by its name, variants as they are without options.
+LAWS: dict[str, Law] = {
+    law.name: law
+    for law in (
+        CHINCHILLA,
+        CHINCHILLA_TIED,
+        OVERTRAINING,
+        KAPLAN,
+        REPEATED,
+        REPEATED_TIED,
+        *(make() for make in VARIANTS.values()),
+        DOWNSTREAM,
+    )
+}
 
 
 def get_law(law: str | Law | Callable[..., Any], **options: Any) -> Law:
@@ -60,10 +67,17 @@ def _find(law: str | Law | Callable[..., Any], options: dict[str, Any]) -> Law:
             )
         return from_function(law, **options)
     if law in LAWS:
+        if not options:
+            return LAWS[law]
         try:
-            return LAWS[law](**options)
+            if law not in VARIANTS:
+                raise TypeError(f"no option {', '.join(options)}")
+            return VARIANTS[law](**options)
         except TypeError as error:
-            raise InputError(f"{law} does not take these options ({error})", key="law") from None
+            remedy = "axis=..., breaks=..., floor=0" if law in VARIANTS else "leave them out"
+            raise InputError(
+                f"{law} does not take these options ({error})", key="law", remedy=remedy
+            ) from None
     if any(sign in law for sign in "=+-*/^( ") and not law.replace("-", "").isalnum():
         return from_formula(law, **options)
     near = difflib.get_close_matches(law.lower(), LAWS, 1, 0.4)
