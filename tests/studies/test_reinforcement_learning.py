@@ -1,13 +1,17 @@
 """The seed reaches everything that draws, divergence is no number, all configurations train for the same steps."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip("stable_baselines3")
 
 import hpo
+from hpo import samplers
+from hpo.config import load_config
 from hpo.space import Space
 from scaling.errors import ForetuneError, InputError
 from studies.reinforcement_learning import (
@@ -237,3 +241,18 @@ def test_a_population_scheduler_goes_on_from_another_runs_weights(config):
     assert went_on["steps"] == whole["steps"] == config["steps"]
     assert 0 < went_on["updates"] <= whole["updates"]  # PPO loses the rollout that was under way
     assert len(second.reports) == 0  # the only report was before the checkpoint was taken up
+
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("rl_*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_study_files_hold_the_papers_spaces_and_are_valid(path):
+    config = load_config(path)
+    told = yaml.safe_load(path.read_text())
+    algorithm = told["fixed"]["algorithm"]
+    assert told["space"] in (SPACES[algorithm], SMALL_SPACES.get(algorithm))
+    assert algorithm in ENVIRONMENTS[told["fixed"]["environment"]]["algorithms"]
+    assert len(config.seeds.tuning) == 5
+    assert len(config.seeds.testing) == 10
+    assert config.sampler.name in samplers.NAMES
