@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo.allocation.base import Allocation
+from hpo.allocation.fixed import Fixed
+from hpo.budget import Budget
 from hpo.config import StudyConfig, load_config
 from hpo.config.model import Resources, SamplerConfig, TunedBaseline
 from hpo.definition import section_name
 from hpo.driver import sole_driver
 from hpo.execution import Executor, Source, Task, make_executor
 from hpo.incumbent import choose
+from hpo.ladder import LADDER, Ladder, check_ladder, is_target, predicted_config
 from hpo.objective import Objective, load_objective
 from hpo.progress import Bar, Progress, Quiet
 from hpo.provenance import describe, who
 from hpo.samplers import NAMES as SAMPLERS
+from hpo.samplers.given import GivenSampler
 from hpo.schedulers import check_scheduler
 from hpo.sections import check_sections, open_section
 from hpo.seeds import derive
@@ -102,12 +106,16 @@ class _Session:
             parts: dict[str, int | None] = {section_name(config.name, label): runs}
             if config.baseline is not None and config.baseline.tune is not None:
                 parts[section_name(config.name, label, part="baseline")] = runs
-            if test and config.seeds.testing:
+            if test and config.seeds.testing and not self._climbs(fixed):
                 tested = 1 if config.baseline is None else 2
                 parts[section_name(config.name, label, sealed=True)] = tested * len(config.seeds.testing)
             planned |= parts
             weights |= dict.fromkeys(parts, weight_of(fixed))
         return Bar(config.name, planned, weights, config.metric, config.direction)
+
+    def _climbs(self, fixed: Mapping[str, Any]) -> bool:
+        """Whether a scale is only a rung on the way to the target, not compared with anything itself."""
+        return self.config.sampler.name == LADDER and not is_target(self.config, fixed)
 
     def executor(self) -> Executor:
         """The study's engine."""
@@ -118,7 +126,8 @@ class _Session:
         check_sections(self.config, self.storage, source=self.source, where=self.where)
         for label, fixed in zip(self.config.labels, self.config.variants, strict=True):
             self.tuning.append(self._section(label, fixed, "tuning"))
-            self.sealed.append(self._section(label, fixed, "testing") if self.config.seeds.testing else None)
+            tested = bool(self.config.seeds.testing) and not self._climbs(fixed)
+            self.sealed.append(self._section(label, fixed, "testing") if tested else None)
         first = self.tuning[0]
         sampler, scheduler = self.config.sampler.model_dump(), self.config.scheduler.model_dump()
         entry = {**describe(), "sampler": sampler, "scheduler": scheduler, "engine": self.config.engine}
@@ -130,6 +139,9 @@ class _Session:
     def tune_and_test(self, executor: Executor, watcher: Progress, *, test: bool) -> None:
         """All scales; without early stopping as one stream of jobs, so that no slot is idle between their ends."""
         scales = range(len(self.tuning))
+        if self.config.sampler.name == LADDER:
+            executor.run(InTurn(self._climb(watcher, test=test)), self.task)
+            return
         if self.config.scheduler.name == "none":
             executor.run(
                 Together([InTurn(self._steps(index, watcher, test=test)) for index in scales]), self.task
@@ -140,6 +152,26 @@ class _Session:
             tuning, *rest = self._steps(index, watcher, test=test)
             executor.run(tuning(), self.task, self.config.scheduler)
             executor.run(InTurn(rest), self.task)
+
+    def _climb(self, watcher: Progress, *, test: bool) -> list[Callable[[], Source]]:
+        """The ladder; then, where the target is a scale, the law's prediction there, tested as any incumbent is."""
+        config, last = self.config, len(self.tuning) - 1
+        ladder = Ladder(config, self.tuning, watcher.finished, watcher.resumed)
+        if not is_target(config, config.variants[last]):
+            return [lambda: ladder]
+
+        def target() -> Source:
+            return Tuning(
+                self.tuning[last],
+                config.space,
+                config.variants[last],
+                Fixed(config.seeds.tuning, Budget(trials=1)),
+                config.seeds.tuning,
+                lambda _: GivenSampler(predicted_config(config, ladder.runs())),
+                watcher.finished,
+            )
+
+        return [lambda: ladder, target, *self._steps(last, watcher, test=test)[1:]]
 
     def _steps(self, index: int, watcher: Progress, *, test: bool) -> list[Callable[[], Source]]:
         config, label, fixed = self.config, self.config.labels[index], self.config.variants[index]
@@ -273,6 +305,9 @@ def _check_names(config: StudyConfig, source: str) -> None:
     if tuned is not None:
         given.append(("baseline.tune.sampler", tuned.sampler, tuned.space or config.space))
     for key, sampler, space in given:
+        if sampler.name == LADDER and key == "sampler":
+            check_ladder(config, source)
+            continue
         if sampler.name not in SAMPLERS:
             near = difflib.get_close_matches(sampler.name, SAMPLERS, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
@@ -280,7 +315,7 @@ def _check_names(config: StudyConfig, source: str) -> None:
                 f"there is no sampler {sampler.name!r}",
                 source=source,
                 key=f"{key}.name",
-                remedy=f"{hint}known are {', '.join(SAMPLERS)}",
+                remedy=f"{hint}known are {', '.join((*SAMPLERS, LADDER))}",
             )
         try:
             sampler_for(sampler, space, 0)
