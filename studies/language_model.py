@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "Transformer", "shape_for", "train"]
 
+_REAL = {"lr", "weight_decay", "beta1", "beta2", "clip", "warmup", "final_lr"}
 #: How often a run reports a held-out loss for early stopping.
 REPORTS = 10
 #: Held-out sequences that those are taken on; the loss at the end is taken on all of them.
@@ -389,3 +390,22 @@ def _diverged(reason: str) -> Exception:
     import hpo
 
     return hpo.Diverged(reason)
+
+
+def _main() -> None:
+    """``python -m studies.language_model --params 6000 --lr 0.01 ... --seed 0`` prints the metrics as JSON."""
+    import argparse
+    import json
+
+    parser = argparse.ArgumentParser(description="Train one small language model; settings as in Settings.")
+    for name in Settings.__dataclass_fields__:
+        kind = str if name == "device" else float if name in _REAL else int
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind)
+    parser.add_argument("--seed", type=int, required=True)
+    given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    seed = given.pop("seed")
+    print(json.dumps(train(given, seed=seed)))
+
+
+if __name__ == "__main__":
+    _main()
