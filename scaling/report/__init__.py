@@ -19,6 +19,7 @@ from scaling.report.blocks import (
     Tile,
     Tiles,
 )
+from scaling.report.fit import fit_page, write_fit_report
 from scaling.report.page import Page
 
 __all__ = [
@@ -34,4 +35,6 @@ __all__ = [
     "Text",
     "Tile",
     "Tiles",
+    "fit_page",
+    "write_fit_report",
 ]
