@@ -1,8 +1,8 @@
 """Honest incumbents: chosen by posterior mean, with an estimate of the true value and its interval.
 
-The best observed value belongs to the luckiest configuration. The posterior mean of the sampler's surrogate shrinks each mean
-towards what its neighbours and the number of its runs make likely, and the largest of these is chosen (the "empirical Bayes" answer
-to the winner's curse: Efron, "Tweedie's Formula and Selection Bias", JASA 106, 2011).
+The best observed value belongs to the luckiest configuration. The posterior mean of the sampler's surrogate shrinks
+each mean towards what its neighbours and the number of its runs make likely, and the best of these is chosen (the
+"empirical Bayes" answer to the winner's curse: Efron, "Tweedie's Formula and Selection Bias", JASA 106, 2011).
 """
 
 from __future__ import annotations
@@ -98,12 +98,14 @@ def choose_among(
     from scipy.stats import t
 
     from hpo.samplers.landscape import Landscape, infer_space
+    from hpo.samplers.threads import one_thread
 
     space = space or infer_space([o.params for o in observations])
     landscape = Landscape(observations, space, maximize=direction == "maximize")
     if not landscape.measured:
         raise ForetuneError("no configuration has a value; see the errors of its runs with `hpo status`")
-    mean, covariance = landscape.surrogate.tried()
+    with one_thread():
+        mean, covariance = landscape.surrogate.tried()
     rows = np.flatnonzero(landscape.acceptable)
     row = int(rows[np.argmax(mean[rows])])
     chosen = landscape.measured[row]

@@ -2,12 +2,12 @@
 
 Two rules, both read off the ledger alone:
 
-- A configuration leaves the race for good when a paired test on the seeds it shares with the leader says that it is worse,
-  or when a run of it failed, diverged or was stopped early.
+- A configuration leaves the race for good when a paired test on the seeds it shares with the leader says that it is
+  worse, or when a run of it failed, diverged or was stopped early.
 - The next run goes where it is expected to raise most the value of the configuration that would be chosen: to one more
-  seed of a configuration in the race, or to a new configuration (the knowledge gradient: Frazier, Powell and Dayanik, "The
-  Knowledge-Gradient Policy for Correlated Normal Beliefs", INFORMS Journal on Computing 21, 2009). What a run would
-  teach comes from the surrogate of the sampler (:mod:`hpo.samplers.surrogate`), whichever sampler proposes.
+  seed of a configuration in the race, or to a new configuration (the knowledge gradient: Frazier, Powell and
+  Dayanik, "The Knowledge-Gradient Policy for Correlated Normal Beliefs", INFORMS Journal on Computing 21, 2009).
+  What a run would teach comes from :mod:`hpo.samplers.surrogate`, whichever sampler proposes.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class Racing(Allocation):
         direction: ``minimize`` or ``maximize``.
         space: Distribution of each parameter; ``None`` infers it from the configurations.
         startup: Configurations before the first repeat; ``None``: a fifth of the runs, within 4 and 12.
+        share: At least this share of the later runs are repeats.
         level: Level of the one-sided test by which a configuration leaves the race.
 
     Raises:
@@ -63,6 +64,7 @@ class Racing(Allocation):
         *,
         space: Mapping[str, BaseDistribution] | None = None,
         startup: int | None = None,
+        share: float = 0.2,
         level: float = 0.005,
     ) -> None:
         if not seeds:
@@ -82,6 +84,7 @@ class Racing(Allocation):
         self.direction = direction
         self.space = None if space is None else dict(space)
         self.startup = min(max(runs // 5, 4), 12) if startup is None else startup
+        self.share = share
         self.level = level
         self._race: Race | None = None
         self._ledger: Ledger | None = None
@@ -92,13 +95,19 @@ class Racing(Allocation):
             return Wait() if ledger.running() else Done()
         if len(ledger.params) < self.startup:
             return Propose(self.seeds[0])
+        from hpo.samplers.threads import one_thread
+
         owed = self._owed(ledger)
+        with one_thread():
+            return self._most_promising(ledger, owed)
+
+    def _most_promising(self, ledger: Ledger, owed: Mapping[int, int]) -> Move:
         landscape = self._landscape(ledger)
         rows = [row for row, o in enumerate(landscape.measured) if o.number in owed]
         if rows:
             values = value_of_repeats(landscape, rows)
             best = int(np.argmax(values))
-            if values[best] >= value_of_new(landscape):
+            if self._starved(ledger) or values[best] >= value_of_new(landscape):
                 number = landscape.measured[rows[best]].number
                 return Repeat(number, owed[number])
         return Propose(self.seeds[0])
@@ -136,19 +145,29 @@ class Racing(Allocation):
                     owed[number] = missing[0]
         return owed
 
+    def _starved(self, ledger: Ledger) -> bool:
+        """Whether too few runs were repeats: without any, noise is not known, and nothing seems worth repeating."""
+        begun = len(ledger) + len(ledger.running())
+        return begun - len(ledger.params) < self.share * (begun - self.startup + 1)
+
     def _landscape(self, ledger: Ledger) -> Landscape:
         from hpo.samplers.landscape import Landscape, infer_space
         from hpo.samplers.observations import observe_ledger
 
         space = self.space or infer_space(list(ledger.params.values()))
-        return Landscape(observe_ledger(ledger), space, maximize=self.direction == "maximize")
+        return Landscape(
+            observe_ledger(ledger),
+            space,
+            maximize=self.direction == "maximize",
+            checked=self.space is not None,
+        )
 
 
 class Race:
     """Who is still in the race, told one finished run after the other.
 
-    The difference between a configuration and the leader, on the seeds that both have met, is compared with the spread of
-    such differences pooled over all pairs that share two seeds or more: what a seed does to all alike cancels.
+    The difference between a configuration and the leader, on the seeds that both have met, is compared with the spread
+    of such differences pooled over all pairs that share two seeds or more: what a seed does to all alike cancels.
 
     Attributes:
         out: Configurations that have left.
@@ -223,12 +242,10 @@ def value_of_repeats(landscape: Landscape, rows: Sequence[int]) -> Array:
     chosen = np.flatnonzero(landscape.acceptable)
     chances = landscape.success(landscape.features[list(rows)])
     noise = surrogate.hyper.noise * surrogate.scale**2
-    values = np.zeros(len(rows))
-    for k, row in enumerate(rows):
-        moved = covariance[chosen, row] / math.sqrt(covariance[row, row] + noise)
-        best = (mean[chosen, None] + moved[:, None] * _NODES).max(0)
-        values[k] = chances[k] * max(float(best @ _WEIGHTS) - mean[chosen].max(), 0.0)
-    return values
+    picked = np.asarray(rows)
+    moved = covariance[np.ix_(chosen, picked)] / np.sqrt(covariance[picked, picked] + noise)
+    best = (mean[chosen, None, None] + moved[:, :, None] * _NODES).max(0)
+    return np.asarray(chances * np.maximum(best @ _WEIGHTS - mean[chosen].max(), 0.0))
 
 
 def value_of_new(landscape: Landscape) -> float:

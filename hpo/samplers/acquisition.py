@@ -100,7 +100,7 @@ class FeasibleLogEI(LogExpectedImprovement):
         self.share = float((good.sum() + 1) / (good.sum() + failed.sum() + 1))
         self.width = landscape.failure_width
 
-    def forward(self, X: Tensor) -> Tensor:  # noqa: N803
+    def forward(self, X: Tensor) -> Tensor:
         """Acquisition value, larger being better.
 
         Args:

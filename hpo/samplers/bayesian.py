@@ -14,6 +14,7 @@ from optuna.study import StudyDirection
 
 from hpo.samplers.landscape import Active, Landscape, learned_activity
 from hpo.samplers.observations import Observation, observe
+from hpo.samplers.threads import one_thread
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -66,6 +67,7 @@ class BayesianSampler(BaseSampler):
         self._space = None if space is None else dict(space)
         self.active = active
         self.candidates = None if candidates is None else [dict(candidate) for candidate in candidates]
+        self.keys = [_key(candidate) for candidate in self.candidates or ()]
         # A parameter that candidates lack is conditional from the start, so that their features never change.
         self.lacking = {
             name for name in space or () if any(name not in candidate for candidate in self.candidates or ())
@@ -109,7 +111,8 @@ class BayesianSampler(BaseSampler):
         proposal = _Proposal(
             self, search_space, observations, trial.number, study.direction == StudyDirection.MAXIMIZE
         )
-        return proposal.make()
+        with one_thread():
+            return proposal.make()
 
 
 class _Proposal:
@@ -123,7 +126,13 @@ class _Proposal:
         number: int,
         maximize: bool,
     ) -> None:
-        self.landscape = Landscape(observations, space, maximize=maximize, conditional=sampler.lacking)
+        self.landscape = Landscape(
+            observations,
+            space,
+            maximize=maximize,
+            conditional=sampler.lacking,
+            checked=sampler.candidates is not None,
+        )
         self.encoding = self.landscape.encoding
         self.number = number
         self.active = sampler.active or learned_activity(self.landscape.observations, space)
@@ -132,7 +141,7 @@ class _Proposal:
         self.startup = sampler.startup or min(max(2 * len(space), 4), 12)
         self.tried = {_key(o.params) for o in self.landscape.observations}
         everything = sampler.candidates or []
-        left = [row for row, candidate in enumerate(everything) if _key(candidate) not in self.tried]
+        left = [row for row, key in enumerate(sampler.keys) if key not in self.tried]
         self.candidates = [everything[row] for row in left]
         if left:
             key = (*self.encoding.names, *self.encoding.conditional)
@@ -175,43 +184,45 @@ class _Proposal:
 
         acquisition = self._acquisition()
         ranked = sorted(self.landscape.measured, key=lambda o: -self.landscape.sign * o.mean)
-        pool = [*self._drawn(_SCREENED), *self._around([o.params for o in ranked[:5]], _SCREENED // 2, 0.1)]
+        leaders = np.array([self.encoding.unit(self._full(o.params)) for o in ranked[:5]])
+        drawn = self.rng.random((_SCREENED, len(self.encoding.names)))
+        pool = np.vstack([drawn, self._around(leaders, _SCREENED // 2, 0.1)])
         for radius in (0.05, 0.02, 0.0):
-            pool = self._untried(pool) or pool
-            features = self.encoding.encode([self._visible(c) for c in pool])
-            scores = evaluate(acquisition, features)
+            scores = evaluate(acquisition, self._place(pool))
             order = np.argsort(-scores, kind="stable")
             if radius:
-                leaders = [pool[i] for i in order[:5]]
-                pool = leaders + self._around(leaders, _SCREENED // 4, radius)
-        best = [int(i) for i in order[:_CLIMBED]]
+                leaders = pool[order[:5]]
+                pool = np.vstack([leaders, self._around(leaders, _SCREENED // 4, radius)])
+        fresh = [u for u in pool[order] if _key(self._visible(self.encoding.decode(u))) not in self.tried]
+        best = np.array(fresh[:_CLIMBED] or drawn[:1])
         smooth = self.encoding.continuous
+        proposals = [self.encoding.decode(unit) for unit in best]
         if not smooth.any():
-            return pool[best[0]]
-        ends = climb(acquisition, features[best], smooth)
-        final = [pool[best[0]]] + [
-            self.encoding.move(pool[i], end) for i, end in zip(best, ends, strict=True)
+            return proposals[0]
+        ends = climb(acquisition, self._place(best), smooth)
+        proposals += [
+            self.encoding.move(proposal, end) for proposal, end in zip(proposals, ends, strict=True)
         ]
-        scores = evaluate(acquisition, self.encoding.encode([self._visible(c) for c in final]))
-        return final[int(np.argmax(scores))]
+        scores = evaluate(acquisition, self.encoding.encode([self._visible(c) for c in proposals]))
+        return proposals[int(np.argmax(scores))]
 
-    def _drawn(self, size: int) -> list[dict[str, Any]]:
-        return [self.encoding.decode(unit) for unit in self.rng.random((size, len(self.encoding.names)))]
+    def _place(self, units: Array) -> Array:
+        if self.active is None:
+            return self.encoding.place(units)
+        return self.encoding.encode([self._visible(self.encoding.decode(unit)) for unit in units])
 
-    def _around(self, centres: list[dict[str, Any]], size: int, radius: float) -> list[dict[str, Any]]:
-        """Configurations near others: some parameters moved by a normal step, at least one value; choices redrawn."""
+    def _around(self, centres: Array, size: int, radius: float) -> Array:
+        """Points near others: some coordinates moved by a normal step, at least one value; choices redrawn."""
         dimensions = len(self.encoding.names)
         categorical = [isinstance(d, CategoricalDistribution) for d in self.encoding.space.values()]
-        units = np.array([self.encoding.unit(self._full(c)) for c in centres])
-        near = units[self.rng.integers(len(units), size=size)]
-        moved = self.rng.random((size, dimensions)) < self.rng.choice(
-            [1 / dimensions, 0.5, 1.0], size=(size, 1)
-        )
+        near = centres[self.rng.integers(len(centres), size=size)]
+        share = self.rng.choice([1 / dimensions, 0.5, 1.0], size=(size, 1))
+        moved = self.rng.random((size, dimensions)) < share
         moved[np.arange(size), self.rng.integers(dimensions, size=size)] = True
         step = self.rng.normal(size=(size, dimensions)) * radius
         step += np.sign(step) * self.encoding.resolution()
         redrawn = np.where(categorical, self.rng.random((size, dimensions)), np.clip(near + step, 0, 1))
-        return [self.encoding.decode(unit) for unit in np.where(moved, redrawn, near)]
+        return np.where(moved, redrawn, near)
 
     def _full(self, configuration: dict[str, Any]) -> dict[str, Any]:
         missing = [name for name in self.encoding.names if name not in configuration]
@@ -226,9 +237,6 @@ class _Proposal:
             return configuration
         names = set(self.active(configuration))
         return {name: value for name, value in configuration.items() if name in names}
-
-    def _untried(self, pool: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [candidate for candidate in pool if _key(self._visible(candidate)) not in self.tried]
 
 
 def _key(configuration: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:

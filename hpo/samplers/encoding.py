@@ -21,9 +21,10 @@ _ROOT_HALF = math.sqrt(0.5)
 class Encoding:
     """Maps configurations to features in [0, 1] and back.
 
-    A number is one feature, on the scale of its distribution (log or linear). A categorical parameter of c choices is c features, of which
-    one is 1/sqrt(2), so that two different choices lie at distance 1. A parameter that some configurations lack adds a
-    feature that says whether it is there (at distance 1, too), and stands at the middle of its range where it is not.
+    A number is one feature, on the scale of its distribution (log or linear). A categorical parameter of c choices is
+    c features, of which one is 1/sqrt(2), so that two different choices lie at distance 1. A parameter that some
+    configurations lack adds a feature that says whether it is there (at distance 1, too), and stands at the middle of
+    its range where it is not.
 
     Attributes:
         space: The parameters, by name.
@@ -78,6 +79,28 @@ class Encoding:
             name: _from_unit(distribution, float(u))
             for (name, distribution), u in zip(self.space.items(), unit, strict=True)
         }
+
+    def place(self, units: Array) -> Array:
+        """Features of the configurations at points of the cube, where no parameter is conditional.
+
+        Args:
+            units: ``n x d``, one coordinate a parameter (see :meth:`decode`); numbers with steps are rounded to them.
+
+        Returns:
+            ``n x m``
+        """
+        features = np.zeros((len(units), len(self.groups)))
+        for (name, distribution), unit in zip(self.space.items(), units.T, strict=True):
+            start = self._columns[name].start
+            if isinstance(distribution, CategoricalDistribution):
+                count = len(distribution.choices)
+                choice = np.minimum((unit * count).astype(int), count - 1)
+                features[np.arange(len(units)), start + choice] = _ROOT_HALF
+            else:
+                features[:, start] = _to_unit(distribution, _positions(distribution, unit))
+        for name, column in self._flags.items():
+            features[:, column] = name in self.space
+        return features
 
     def unit(self, configuration: Mapping[str, Any]) -> Array:
         """The point that :meth:`decode` takes back to this configuration (absent parameters at the middle).
@@ -173,14 +196,21 @@ def _to_unit(distribution: BaseDistribution, values: Array) -> Array:
 def _from_unit(distribution: BaseDistribution, unit: float) -> Any:
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[min(int(unit * len(distribution.choices)), len(distribution.choices) - 1)]
+    value = float(_positions(distribution, np.array([unit]))[0])
+    return round(value) if isinstance(distribution, IntDistribution) else value
+
+
+def _positions(distribution: BaseDistribution, unit: Array) -> Array:
+    """Values at places of the unit scale, rounded to the steps of the distribution."""
     assert isinstance(distribution, FloatDistribution | IntDistribution)
     low, high = _ends(distribution)
-    position = low + unit * (high - low)
-    value = math.exp(position) if distribution.log else position
-    if distribution.step is not None and not distribution.log:
-        value = distribution.low + distribution.step * round((value - distribution.low) / distribution.step)
-    value = min(max(value, distribution.low), distribution.high)
-    return round(value) if isinstance(distribution, IntDistribution) else float(value)
+    values = low + unit * (high - low)
+    if distribution.log:
+        values = np.exp(values)
+    if distribution.step is not None:
+        steps = np.round((values - distribution.low) / distribution.step)
+        values = distribution.low + distribution.step * steps
+    return np.clip(values, distribution.low, distribution.high)
 
 
 def _ends(distribution: FloatDistribution | IntDistribution) -> tuple[float, float]:

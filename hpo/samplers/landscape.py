@@ -34,8 +34,9 @@ _FAILURE_LENGTH = 0.2
 # Hyperparameters are fitted anew when the number of runs has grown by this factor: they change slowly.
 _REFIT = 1.15
 _REFIT_FROM = 12
-_REMEMBERED = 64
-_fitted: OrderedDict[bytes, Hyperparameters] = OrderedDict()
+_REMEMBERED = 8
+_hypers: OrderedDict[bytes, Hyperparameters] = OrderedDict()
+_fitted: OrderedDict[bytes, Surrogate] = OrderedDict()
 
 
 class Landscape:
@@ -49,6 +50,8 @@ class Landscape:
         space: Distribution of each parameter.
         maximize: Whether larger values are better.
         conditional: Parameters that a configuration may lack, beside those that one does lack.
+        checked: All observations are known to lie in the space.
+        noisy: Runs differ from seed to seed; so they do where any configuration was run twice.
 
     Attributes:
         observations: Those that lie in the space.
@@ -64,9 +67,12 @@ class Landscape:
         *,
         maximize: bool,
         conditional: Collection[str] = (),
+        checked: bool = False,
+        noisy: bool = False,
     ) -> None:
-        self.observations = [o for o in observations if _fits(o, space)]
+        self.observations = [o for o in observations if checked or _fits(o, space)]
         self.measured = [o for o in self.observations if o.values]
+        self.noisy = noisy or any(o.count > 1 for o in self.measured)
         self.sign = 1.0 if maximize else -1.0
         self.conditional = {name for name in space for o in observations if name not in o.params}
         self.conditional.update(conditional)
@@ -84,18 +90,13 @@ class Landscape:
     @cached_property
     def surrogate(self) -> Surrogate:
         """Fitted to the measured configurations; needs at least one."""
-        runs = sorted(
-            (time, row, order)
-            for row, observation in enumerate(self.measured)
-            for order, time in enumerate(observation.times or [0.0] * observation.count)
-        )
-        first = runs[: _refit_point(len(runs))]
-        everything = self._data({(row, order) for _, row, order in runs})
-        early = (
-            everything if len(first) == len(runs) else self._data({(row, order) for _, row, order in first})
-        )
-        hyper = _hyperparameters(early)
-        return Surrogate.of(everything, hyper)
+        rows = np.repeat(np.arange(len(self.measured)), [o.count for o in self.measured])
+        values = self.sign * np.array([value for o in self.measured for value in o.values])
+        times = np.array([time for o in self.measured for time in o.times or (0.0,) * o.count])
+        first = np.argsort(times, kind="stable")[: _refit_point(len(times))]
+        everything = self._data(rows, values)
+        early = everything if len(first) == len(times) else self._data(rows[first], values[first])
+        return _remembered(everything, early)
 
     @cached_property
     def acceptable(self) -> npt.NDArray[np.bool_]:
@@ -153,19 +154,18 @@ class Landscape:
         weight = np.exp(-squared / self.failure_width)
         return np.asarray((weight @ good + share) / (weight @ (good + failed) + 1))
 
-    def _data(self, chosen: set[tuple[int, int]]) -> Data:
-        values = [
-            self.sign * np.array([v for order, v in enumerate(o.values) if (row, order) in chosen])
-            for row, o in enumerate(self.measured)
-        ]
-        rows = [row for row, v in enumerate(values) if len(v)]
-        kept = _compress([values[row] for row in rows])
+    def _data(self, rows: npt.NDArray[np.intp], values: Array) -> Data:
+        """Counts, means and squares of some runs, given the configuration (as row) and value of each."""
+        kept, places, counts = np.unique(rows, return_inverse=True, return_counts=True)
+        values = _compress(values)
+        means = np.bincount(places, values) / counts
         return Data(
-            features=self.features[rows],
+            features=self.features[kept],
             groups=self.encoding.groups,
-            means=np.array([v.mean() for v in kept]),
-            counts=np.array([float(len(v)) for v in kept]),
-            squares=float(sum(((v - v.mean()) ** 2).sum() for v in kept if len(v) > 1)),
+            means=means,
+            counts=counts.astype(float),
+            squares=float(((values - means[places]) ** 2).sum()),
+            noisy=self.noisy,
         )
 
 
@@ -206,16 +206,17 @@ def learned_activity(
     return active
 
 
-def _hyperparameters(data: Data) -> Hyperparameters:
-    """Fitted, or remembered: an ask and a race often look at the same runs, and neither keeps a state."""
-    key = b"".join(
-        np.ascontiguousarray(part).tobytes()
-        for part in (data.features, data.groups, data.means, data.counts, np.array(data.squares))
-    )
+def _remembered(data: Data, early: Data) -> Surrogate:
+    """Fitted, or remembered: an ask and a race look at the same runs one after the other, and neither keeps a state."""
+    key = data.key() + early.key()
     if key not in _fitted:
-        _fitted[key] = fit(data).hyper
-        while len(_fitted) > _REMEMBERED:
-            _fitted.popitem(last=False)
+        hyper_key = early.key()
+        if hyper_key not in _hypers:
+            _hypers[hyper_key] = fit(early).hyper
+        _fitted[key] = Surrogate.of(data, _hypers[hyper_key])
+        for memory in (_fitted, _hypers):
+            while len(memory) > _REMEMBERED:
+                memory.popitem(last=False)
     return _fitted[key]
 
 
@@ -229,17 +230,14 @@ def _refit_point(runs: int) -> int:
     return point
 
 
-def _compress(values: list[Array]) -> list[Array]:
-    first = np.array([v[0] for v in values])
-    median = float(np.median(first))
-    scale = float(np.quantile(first, 0.9)) - median
-    if scale <= 0:
-        scale = float(np.std(first))
+def _compress(values: Array) -> Array:
+    median, high = (float(q) for q in np.quantile(values, [0.5, 0.9]))
+    scale = high - median if high > median else float(np.std(values))
     if scale <= 0:
         return values
-    return [
-        np.where(v < median, median - scale * np.log1p(np.maximum(median - v, 0) / scale), v) for v in values
-    ]
+    return np.where(
+        values < median, median - scale * np.log1p(np.maximum(median - values, 0) / scale), values
+    )
 
 
 def _inferred(values: list[Any]) -> BaseDistribution:

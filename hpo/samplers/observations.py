@@ -59,7 +59,8 @@ def observe(trials: Iterable[FrozenTrial]) -> list[Observation]:
     """Observations of all trials that have been asked for.
 
     Trials with runs of ours (user attributes ``run:SEED``) bring the value of each run, also while they are still in
-    the race. Trials of a plain Optuna study bring their one value; pruned ones their last report; failed ones a failure.
+    the race. Trials of a plain Optuna study bring their one value; pruned ones their last report; failed ones a
+    failure.
     """
     return [_of_trial(trial) for trial in trials if trial.state.name != "WAITING" and trial.params]
 

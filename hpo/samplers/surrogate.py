@@ -4,21 +4,23 @@ The j-th run of configuration i measures
 
     y_ij = c + g(x_i) + d_i + e_ij
 
-with a constant c, a smooth function g (Matern-5/2 with one length scale a parameter), what is particular to the configuration, d_i, and
-noise e_ij from seed to seed. The true value of a configuration is c + g(x_i) + d_i. Only counts, means and
-sums of squares enter, so that many repeats cost nothing. Hyperparameters maximise the posterior density (analytic gradient, L-BFGS-B).
+with a constant c, a smooth function g (Matern-5/2 with one length scale a parameter), what is particular to the
+configuration, d_i, and noise e_ij from seed to seed. The true value of a configuration is c + g(x_i) + d_i. Only counts,
+means and sums of squares enter, so that many repeats cost nothing. Hyperparameters maximise the posterior density
+(analytic gradient, L-BFGS-B).
 
 It is written in NumPy because choosing an incumbent must not wait for PyTorch, and because a fit at 50 points takes
 milliseconds here. :mod:`hpo.samplers.acquisition` hands the fitted hyperparameters to BoTorch.
 
-Sources: Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), eqs. 2.23-2.24, 5.9; length-scale prior:
-Hvarfner, Hellsten and Nardi, "Vanilla Bayesian Optimization Performs Great in High Dimensions" (2024).
+Sources: Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), eqs. 2.23-2.24, 5.9; length-scale
+prior: Hvarfner, Hellsten and Nardi, "Vanilla Bayesian Optimization Performs Great in High Dimensions" (2024).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -29,12 +31,13 @@ __all__ = ["CONSTANT_VARIANCE", "Data", "Hyperparameters", "Surrogate", "fit"]
 
 Array = npt.NDArray[np.float64]
 
-# Means and standard deviations of the normal priors on logarithms, for values of unit spread. The smooth part is expected to explain most;
-# d_i a tenth, e_ij a tenth, each within a factor of twenty or so.
+# Means and standard deviations of the normal priors on logarithms, for values of unit spread.
 _LENGTH_SD = math.sqrt(3.0)
 _SMOOTH = (0.0, 1.0)
-_OWN = (math.log(0.1), 1.5)
-_NOISE = (math.log(0.1), 1.5)
+# Without repeats d_i and e_ij look alike, and both like a wiggly g: the prior prefers g.
+_QUIET = ((math.log(0.003), 2.0), (math.log(0.01), 2.0))
+# Who repeats runs expects noise, and must not be talked out of it before the repeats have shown how much there is.
+_NOISY = ((math.log(0.1), 1.5), (math.log(0.1), 1.5))
 #: Prior variance of the constant, for values of unit spread.
 CONSTANT_VARIANCE = 1.0
 _BOUNDS_LENGTH = (math.log(0.02), math.log(100.0))
@@ -51,6 +54,7 @@ class Data:
         means: ``n``; mean over runs.
         counts: ``n``; number of runs, at least one.
         squares: Sum of squared deviations of all runs from the mean of their configuration.
+        noisy: Whether runs are repeated because they are expected to differ from seed to seed.
     """
 
     features: Array
@@ -58,6 +62,20 @@ class Data:
     means: Array
     counts: Array
     squares: float = 0.0
+    noisy: bool = False
+
+    def key(self) -> bytes:
+        """The measurements as bytes: equal for equal data."""
+        return b"".join(
+            np.ascontiguousarray(part).tobytes()
+            for part in (
+                self.features,
+                self.groups,
+                self.means,
+                self.counts,
+                np.array([self.squares, self.noisy]),
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -124,17 +142,21 @@ class Surrogate:
         variance = np.maximum(prior - np.einsum("nq,nq->q", solved, solved), 1e-12)
         return self.shift + self.scale * (cross.T @ self.alpha), self.scale * np.sqrt(variance)
 
+    @cached_property
+    def _tried(self) -> tuple[Array, Array]:
+        prior = self.hyper.smooth * self._correlation(self.data.features) + CONSTANT_VARIANCE
+        prior[np.diag_indices_from(prior)] += self.hyper.own
+        solved = lapack.dtrtrs(self.factor, prior, lower=True)[0]
+        covariance = prior - solved.T @ solved
+        return self.shift + self.scale * (prior @ self.alpha), self.scale**2 * covariance
+
     def tried(self) -> tuple[Array, Array]:
         """True values of the configurations that were measured.
 
         Returns:
             Mean ``n`` and covariance ``n x n``, in the unit of the values.
         """
-        prior = self.hyper.smooth * self._correlation(self.data.features) + CONSTANT_VARIANCE
-        prior[np.diag_indices_from(prior)] += self.hyper.own
-        solved = lapack.dtrtrs(self.factor, prior, lower=True)[0]
-        covariance = prior - solved.T @ solved
-        return self.shift + self.scale * (prior @ self.alpha), self.scale**2 * covariance
+        return self._tried
 
     def with_pending(self, features: Array) -> Surrogate:
         """The process once configurations under way have come back, each with the value expected of it.
@@ -150,6 +172,7 @@ class Surrogate:
             means=np.concatenate([self.data.means, self.predict(features)[0]]),
             counts=np.concatenate([self.data.counts, np.ones(len(features))]),
             squares=self.data.squares,
+            noisy=self.data.noisy,
         )
         return Surrogate(data, self.hyper, self.shift, self.scale)
 
@@ -208,8 +231,9 @@ class _LogPosterior:
             squared[group] += difference[:, :, feature]
         self.squared = squared.reshape(self.dimensions, n * n)
         length = math.sqrt(2) + 0.5 * math.log(self.dimensions)
-        self.prior_mean = np.array([*[length] * self.dimensions, _SMOOTH[0], _OWN[0], _NOISE[0]])
-        self.prior_sd = np.array([*[_LENGTH_SD] * self.dimensions, _SMOOTH[1], _OWN[1], _NOISE[1]])
+        own, noise = _NOISY if data.noisy else _QUIET
+        self.prior_mean = np.array([*[length] * self.dimensions, _SMOOTH[0], own[0], noise[0]])
+        self.prior_sd = np.array([*[_LENGTH_SD] * self.dimensions, _SMOOTH[1], own[1], noise[1]])
         self.bounds = [_BOUNDS_LENGTH] * self.dimensions + [_BOUNDS_VARIANCE] * 3
 
     def starts(self) -> list[Array]:
