@@ -231,8 +231,7 @@ def main() -> None:
     jobs = {f"set {name}": (lambda name=name: measure_set(SETS[name]())) for name in names}
     repeats = 40 if arguments.quick else 500
     for runs in arguments.simulations:
-        for noise in (0.003, 0.01):
-            jobs[f"simulation {runs} {noise}"] = lambda runs=runs, noise=noise: simulate(runs, noise, repeats)
+        jobs[f"simulation {runs}"] = lambda runs=runs: simulate(runs, 0.01, repeats)
     for key, job in jobs.items():
         kept = cache / f"{key.replace(' ', '-')}.json"
         if not kept.exists():

@@ -113,9 +113,9 @@ def _show(found: Backtest, output: Path | None) -> None:
     rows = []
     for row in found.folds.to_dict(orient="records"):
         ours = [share(row[name]) for name in ("error", "coverage", "width", "interval_score")]
-        theirs = [share(row[f"bootstrap_{name}"]) for name in ("coverage", "width", "interval_score")]
+        theirs = [share(row[f"bootstrap_{name}"]) for name in ("coverage", "interval_score")]
         rows.append([f"{float(row['cutoff']):.3g}", row["fitted"], row["predicted"], *ours, *theirs])
-    heads = ["error", "cover", "width", "score", "b.cover", "b.width", "b.score"]
+    heads = ["error", "cover", "width", "score", "b. cover", "b. score"]
     table(
         f"{found.law}: largest runs of {found.source}, held out along {found.axis} (in %; b. = plain bootstrap)",
         ["up to", "fit", "held", *heads],
