@@ -31,7 +31,7 @@ def landscapes(outcome: Outcome, findings: Findings) -> Any:
     sizes = [(scale["params"], scale["tokens"]) for scale in findings.scales]
     sizes.append((findings.target["params"], findings.target["tokens"]))
     titles = [f"{count(params)} parameters, {count(tokens)} tokens" for params, tokens in sizes]
-    titles[-1] += " — predicted"
+    titles[-1] = f"{titles[-1].replace(' parameters', '')}: predicted"
     figure = make_subplots(
         rows=math.ceil(len(sizes) / 2),
         cols=2,
