@@ -28,7 +28,7 @@ class Fixed(Allocation):
         # A settled configuration stays settled; remembering how many of the first are keeps each move from walking
         # through all of a long study again. It can be forgotten at any time.
         self._ledger: Ledger | None = None
-        self._order: list[int] = []
+        self._seen = 0
         self._open: list[int] = []
 
     def next(self, ledger: Ledger) -> Move:
@@ -59,11 +59,9 @@ class Fixed(Allocation):
 
     def _unsettled(self, ledger: Ledger) -> list[int]:
         if ledger is not self._ledger:
-            self._ledger, self._order, self._open = ledger, [], []
-        if len(ledger.params) > len(self._order):
-            known = set(self._order)
-            fresh = [number for number in ledger.configurations() if number not in known]
-            self._order += fresh
-            self._open += fresh
+            self._ledger, self._seen, self._open = ledger, 0, []
+        if len(ledger.params) > self._seen:
+            self._open += ledger.configurations()[self._seen :]
+            self._seen = len(ledger.params)
         self._open = [number for number in self._open if not self.settled(ledger, number)]
         return self._open
