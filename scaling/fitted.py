@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from scaling import lawfile
 from scaling.chained import chained, through
-from scaling.checks import Check
+from scaling.checks import Check, check_prediction, run_checks
 from scaling.errors import InputError
 from scaling.fitting import solve
 from scaling.fitting.data import required, training_data
@@ -225,10 +225,6 @@ class FittedLaw:
 
     def _warnings(self, columns: Mapping[str, Array]) -> list[Check]:
         told = [check for check in self.checks if check.severity != "info"]
-        try:
-            from scaling.checks import check_prediction
-        except ImportError:
-            return told
         return [*told, *check_prediction(self, columns)]
 
     def summary_rows(self) -> list[tuple[str, str, str, str]]:
@@ -403,7 +399,7 @@ def fit_law(
         upstream=_upstream(upstream, table, chosen, fitting),
     )
     if checks:
-        fitted.checks = _run_checks(fitted)
+        fitted.checks = run_checks(fitted)
     return fitted
 
 
@@ -429,11 +425,3 @@ def _upstream(
             remedy="leave it out, or fit downstream",
         )
     return upstream if isinstance(upstream, FittedLaw) else fit_law(table, upstream, **fitting)
-
-
-def _run_checks(fitted: FittedLaw) -> list[Check]:
-    try:
-        from scaling.checks import run_checks
-    except ImportError:
-        return []
-    return list(run_checks(fitted))

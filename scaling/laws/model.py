@@ -68,6 +68,8 @@ class SymbolicModel:
         self.bends = [
             (j, k, bend) for j, k, bend in bends if not (bend.op == "const" and bend.payload == 0.0)
         ]
+        self._rows = np.array([j for j, _, _ in self.bends], dtype=np.intp)
+        self._columns = np.array([k for _, k, _ in self.bends], dtype=np.intp)
         self._value = Program([expression], inputs)
         self._slopes = Program([expression, *slopes], inputs)
         self._local = Program([expression, *slopes, *(bend for _, _, bend in self.bends)], inputs)
@@ -109,25 +111,16 @@ class SymbolicModel:
         seconds = outputs[1 + count :]
 
         def curvature(v: Array) -> Array:
+            bends = np.empty((theta.shape[0], len(seconds), v.shape[-1]))
+            for place, bend in enumerate(seconds):
+                bends[:, place] = bend
+            totals = np.matmul(bends, v[:, :, None])[:, :, 0]
             matrix = np.zeros((theta.shape[0], count, count))
-            for (j, k, _), bend in zip(self.bends, seconds, strict=True):
-                total = _weighted_sum(v, bend)
-                matrix[:, j, k] += total
-                if j != k:
-                    matrix[:, k, j] += total
+            matrix[:, self._rows, self._columns] = totals
+            matrix[:, self._columns, self._rows] = totals
             return matrix
 
         return Local(np.broadcast_to(value, (theta.shape[0], value.shape[-1])), slopes, curvature)
-
-
-def _weighted_sum(v: Array, bend: Any) -> Array:
-    """``sum_i v_ri b_ri`` for ``b`` of any shape that broadcasts to that of ``v``; shape ``(R,)``."""
-    bend = np.asarray(bend)
-    if bend.shape == v.shape:
-        result: Array = np.einsum("rn,rn->r", v, bend)
-        return result
-    result = (v * bend).sum(axis=-1)
-    return result
 
 
 class NumericalModel:
