@@ -45,7 +45,7 @@ def fit_sweep(
     unit: str = "tokens",
     bend: bool = True,
     level: bool = True,
-    joint: bool = False,
+    joint: bool = True,
     prior: Prior | None = None,
 ) -> FittedSweep:
     """Fit the optimum of hyperparameters over sizes.
@@ -62,8 +62,8 @@ def fit_sweep(
         unit: Unit of ``tokens`` and ``batch_size``, repeated in answers.
         bend: Allow a bend of the law in tokens per parameter, shrunk towards none.
         level: Also fit the loss at the optimum, so that the loss is predicted.
-        joint: Also learn the walls of the basin from every run, so that the loss is predicted at any setting (a
-            setting of all hyperparameters among the inputs of ``answer``), not only near the optimum.
+        joint: Also learn the walls of the basin from every run, so that the best learning rate far from the best
+            batch size, and the loss at any setting (all hyperparameters among the inputs of ``answer``), are right.
         prior: What to assume before any run; see :class:`scaling.sweep.pooled.Prior`.
 
     Raises:

@@ -232,10 +232,12 @@ class FittedSweep:
         centres = middle + total * generator.standard_t(freedom, size=(_DRAWS, len(middle)))
         centres = np.vstack([middle, centres])
         d = best_given(self.basin, held, wanted - centres)
+        if self.walls is not None:
+            d = d + self.walls.best_shift(self.basin, held, d[0], x)
         best = centres + d
         sizes = np.broadcast_to(x, (len(d), len(x)))
-        far = held.all() and self.walls is not None
-        cost = self.walls.excess(self.basin, d, sizes) if far and self.walls else excess(self.basin, d, sizes)
+        cost = self.walls.excess(self.basin, d, sizes) if self.walls else excess(self.basin, d, sizes)
+        cost = np.maximum(cost, 0.0)
         tails = [0.5 - level / 2, 0.5 + level / 2]
         low, high = np.quantile(best[1:], tails, axis=0)
         cheapest, dearest = np.quantile(cost[1:], tails)

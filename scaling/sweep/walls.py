@@ -29,6 +29,10 @@ _FLOOR = 0.004
 _SATURATION = 0.3
 #: Octaves over which the correction varies, in hyperparameters and in inputs; its size; and its noise.
 _HYPER_RANGE, _INPUT_RANGE, _AMPLITUDE, _NOISE = 1.0, 2.0, 0.5, 0.2
+#: How far from the basin's own answer a better one is looked for, octaves, and in how many steps.
+_SEARCH, _STEPS = 2.0, 401
+#: Excess at which the basin and its walls have an equal say.
+_NEAR = 3e-4
 #: Runs beyond this are thinned: the solve grows with the cube of their number.
 _MOST = 2500
 
@@ -49,6 +53,31 @@ class Walls:
         """Excess log loss at distances ``d`` (shape ``(n, P)``) and sizes ``x`` (shape ``(n, F)``)."""
         bent = _saturate(excess(basin, d, x))
         return np.exp(np.log(bent + _FLOOR) + _kernel(_scaled(d, x), self.points) @ self.weights) - _FLOOR
+
+    def best_shift(self, basin: Basin, held: NDArray[np.bool_], d: Array, x: Array) -> Array:
+        """How far the best free hyperparameter moves, in octaves, when the corrected walls are looked at.
+
+        Args:
+            basin: Shape of the basin.
+            held: Which hyperparameters are held. One is free, or nothing is moved.
+            d: Best distances by the basin alone. Shape ``(P,)``.
+            x: Size. Shape ``(F,)``.
+
+        Returns:
+            Shape ``(P,)``, zero for what is held.
+        """
+        shift = np.zeros(len(d))
+        if (~held).sum() != 1:
+            return shift
+        free = int(np.argmin(held))
+        steps = np.linspace(-_SEARCH, _SEARCH, _STEPS)
+        along = np.repeat(d[None, :], len(steps), axis=0)
+        along[:, free] += steps
+        cost = self.excess(basin, along, np.broadcast_to(x, (len(steps), len(x))))
+        # Near the bottom the basin itself is the better guide: what is held costs nothing there.
+        price = float(excess(basin, d, x))
+        shift[free] = steps[int(np.argmin(cost))] * price / (price + _NEAR)
+        return shift
 
     def to_dict(self) -> dict[str, Any]:
         """As a law file keeps it."""
@@ -76,7 +105,7 @@ def fit_walls(fit: PooledFit) -> Walls:
         keep = np.linspace(0, len(keep) - 1, _MOST).astype(np.int64)
     points = _scaled(d, x)[keep]
     kernel = _kernel(points, points)
-    kernel[np.diag_indices(len(kernel))] += _NOISE**2
+    kernel[np.diag_indices(len(kernel))] += _NOISE**2 + (fit.noise / (seen[keep] + _FLOOR)) ** 2
     return Walls(points, np.linalg.solve(kernel, ratio[keep]))
 
 
