@@ -5,8 +5,8 @@ The j-th run of configuration i measures
     y_ij = c + g(x_i) + d_i + e_ij
 
 with a constant c, a smooth function g (Matern-5/2 with one length scale a parameter), what is particular to the
-configuration, d_i, and noise e_ij from seed to seed. The true value of a configuration is c + g(x_i) + d_i. Only counts,
-means and sums of squares enter, so that many repeats cost nothing. Hyperparameters maximise the posterior density
+configuration, d_i, and noise e_ij from seed to seed. The true value of a configuration is c + g(x_i) + d_i. Only
+counts, means and sums of squares enter, so that many repeats cost nothing. Hyperparameters maximise the posterior density
 (analytic gradient, L-BFGS-B).
 
 It is written in NumPy because choosing an incumbent must not wait for PyTorch, and because a fit at 50 points takes

@@ -1,4 +1,4 @@
-"""One thread for small matrices: on a busy machine, several that wait for each other make an ask a hundred times slower."""
+"""One thread for small matrices: on a busy machine, threads that wait for each other make an ask much slower."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 __all__ = ["one_thread"]
 
