@@ -94,7 +94,7 @@ class Bar(Progress):
         )
         self._rich = RichProgress(*columns, console=Console(stderr=True), refresh_per_second=4)
         self._rich.start()
-        self._task = self._rich.add_task(self.title, total=1.0, **self._fields(""))
+        self._task = self._rich.add_task(self.title, total=1.0, **self._fields())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,19 +102,19 @@ class Bar(Progress):
             self._rich.stop()
             self._rich = None
         elif self.done:
-            self._say("")
+            self._say()
 
     def resumed(self, section: str, ledger: Ledger) -> None:
         """Runs that are there already count as done, and as costing no time."""
         self.before[section] = len(ledger)
         for record in ledger:
             self._count(section, record)
-        self._show(section)
+        self._show()
 
     def finished(self, job: Job, record: RunRecord) -> None:
         """One more run."""
         self._count(job.section, record)
-        self._show(job.section)
+        self._show()
 
     def fraction(self) -> float | None:
         """Share of the work that is done, by cost; ``None`` where it cannot be known."""
@@ -145,17 +145,17 @@ class Bar(Progress):
 
     def _count(self, section: str, record: RunRecord) -> None:
         self.done[section] += 1
+        if not section.endswith(SEALED):  # what testing finds is for the end, not to be watched
+            self._place = section
         if record.status in ("failed", "diverged"):
             self.failed += 1
         elif record.status == "complete" and record.value is not None:
             self.values[section][record.atom.configuration].append(record.value)
 
-    def _fields(self, section: str) -> dict[str, str]:
+    def _fields(self) -> dict[str, str]:
         planned = list(self.planned.values())
         total = "" if any(count is None for count in planned) else f"/{sum(count or 0 for count in planned)}"
         runs = f"{sum(self.done.values())}{total} runs" + (f", {self.failed} failed" if self.failed else "")
-        if not section.endswith(SEALED):  # what testing finds is for the end, not to be watched
-            self._place = section
         best, left = self.best(self._place), self.left()
         place = self._place.partition("/")[2]
         return {
@@ -166,23 +166,23 @@ class Bar(Progress):
             "left": f"{_clock(left)} left" if left is not None else "",
         }
 
-    def _show(self, section: str) -> None:
+    def _show(self) -> None:
         if self._rich is not None:
             fraction = self.fraction()
             self._rich.update(
                 self._task,
                 total=1.0 if fraction is not None else None,
                 completed=fraction or 0.0,
-                **self._fields(section),
+                **self._fields(),
             )
         elif time.monotonic() - self._said >= self.EVERY:
-            self._say(section)
+            self._say()
 
-    def _say(self, section: str) -> None:
+    def _say(self) -> None:
         import sys
 
         self._said = time.monotonic()
-        fields = self._fields(section)
+        fields = self._fields()
         print(
             f"{self.title}: " + ", ".join(text for text in fields.values() if text),
             file=sys.stderr,
