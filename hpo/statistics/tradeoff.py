@@ -100,7 +100,7 @@ class TradeOff:
 
 
 def trade_off(
-    method: Point, baseline: Sequence[Point], *, level: float = 0.95, replicates: int = 2000, seed: int = 0
+    method: Point, baseline: Sequence[Point], *, level: float = 0.95, replicates: int = 1000, seed: int = 0
 ) -> TradeOff:
     """A strict change of one number at the same value of the other, with its interval.
 

@@ -112,7 +112,9 @@ def test_the_seed_that_is_recorded_is_the_seed_that_was_run(allocation):
     assert {run.atom.seed for run in found.records("testing")} == set(TESTING)
 
 
-@pytest.mark.parametrize("sampler", ["random", "bayesian", "dehb", "tpe", "cmaes", "sobol"])
+@pytest.mark.parametrize(
+    "sampler", ["random", pytest.param("bayesian", marks=pytest.mark.slow), "dehb", "tpe", "cmaes", "sobol"]
+)
 @pytest.mark.parametrize("allocation", ALLOCATIONS)
 def test_no_tuner_is_handed_a_testing_seed(allocation, sampler):
     tested = []

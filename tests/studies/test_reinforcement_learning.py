@@ -64,6 +64,7 @@ def test_the_same_seed_gives_the_same_return_to_the_last_digit(config):
     assert first["steps"] == config["steps"]
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_return():
     assert len({train(SAC, seed=seed)["return"] for seed in range(3)}) == 3
 
@@ -112,6 +113,7 @@ class TestTheSeedIsNoLabel:
         assert len(set(every)) == 400
 
 
+@pytest.mark.slow
 def test_evaluation_on_the_way_changes_nothing_of_the_run():
     plain = train({**PPO, "steps": 512}, seed=1, trial=hpo.Trial(seed=1))
     watched = hpo.Trial(seed=1)
@@ -131,6 +133,7 @@ def test_half_the_fidelity_is_half_the_steps():
     assert train(PPO, seed=0, trial=hpo.Trial(fidelity=0.5))["steps"] == 128
 
 
+@pytest.mark.slow
 def test_parallel_environments_keep_the_rollout():
     one, four = (train({**PPO, "parallel": copies}, seed=0) for copies in (1, 4))
     assert one["updates"] == four["updates"]
@@ -206,6 +209,7 @@ def test_the_small_form_is_part_of_the_full_one():
     assert set(SMALL_SPACES["ppo"]) == {"learning_rate", "ent_coef", "n_epochs"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", list(SPACES))
 @pytest.mark.parametrize("end", ["low", "high"])
 def test_both_ends_of_every_space_can_be_trained(algorithm, end):
@@ -230,6 +234,7 @@ def test_the_callers_config_is_left_alone():
     assert config["policy_kwargs"] == {"net_arch": [16]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [PPO, SAC], ids=["ppo", "sac"])
 def test_a_population_scheduler_goes_on_from_another_runs_weights(config):
     config = {**config, "reports": 1, "checkpoints": True}

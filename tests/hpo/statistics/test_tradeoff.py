@@ -28,6 +28,7 @@ def test_a_method_twice_as_cheap_is_found_to_be():
     assert found.above == "yes"
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_planted_factor():
     hits = 0
     for seed in range(40):
