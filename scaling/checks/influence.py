@@ -146,12 +146,12 @@ def drop_path(
 
 @check("influential-run", "fit")
 def _influential_run(fitted: FittedLaw) -> Finding | None:
-    """One run that moves the prediction beyond the data by more than half its standard error."""
+    """One run that moves the prediction beyond the data by more than three quarters of its standard error."""
     if len(fitted.target) <= len(fitted.theta) + 1:
         return None
     found = influence(fitted)
     worst = int(np.nanargmax(np.abs(found.shift)))
-    if not (found.spread > 0 and abs(found.shift[worst]) > 0.5 * found.spread):
+    if not (found.spread > 0 and abs(found.shift[worst]) > 0.75 * found.spread):
         return None
     where = ", ".join(f"{name} {number(float(value[0]), 3)}" for name, value in found.point.items())
     return Finding(

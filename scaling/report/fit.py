@@ -426,8 +426,8 @@ def _made(fitted: FittedLaw) -> list[Block]:
         ["starts that reached it", f"{fitted.reached} of {fitted.starts}"],
         ["gradient vanished", fitted.converged],
         ["Python", platform.python_version()],
-        *[[name, _version(name)] for name in ("foretune", "numpy", "scipy", "pandas")],
     ]
+    facts += [[name, _version(name)] for name in ("foretune", "numpy", "scipy", "pandas")]
     return [Code(command), Table(["what", "value"], facts)]
 
 

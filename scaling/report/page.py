@@ -118,7 +118,7 @@ def _scripts(figures: Sequence[str]) -> str:
     from plotly.offline import get_plotlyjs
 
     templates = json.dumps({scheme: template(scheme) for scheme in ("light", "dark")})
-    # "</" would end the script element that the JSON stands in; JSON reads "<\/" as the same.
+    # "</" would end the script element that the JSON stands in, and "<!--" confuse it; JSON reads the code as the same.
     data = (
         f'{{"templates":{templates},"onDark":{json.dumps(ON_DARK)},"figures":[{",".join(figures)}]}}'.replace(
             "</", "<\\/"

@@ -139,5 +139,9 @@ def parity(
         + "measured %{x:.5g}, predicted %{y:.5g}<extra></extra>",
     )
     figure.update_xaxes(title_text=f"measured {title}")
-    figure.update_yaxes(title_text=f"predicted {title}")
+    # Intervals may reach far: the axes follow the points.
+    margin = 0.06 * (ends[1] - ends[0])
+    span = [ends[0] - margin, ends[1] + margin]
+    figure.update_xaxes(range=span)
+    figure.update_yaxes(title_text=f"predicted {title}", range=span)
     return figure
