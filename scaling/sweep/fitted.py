@@ -39,7 +39,7 @@ def fit_sweep(
     *,
     method: str = "pooled",
     columns: Mapping[str, str] | str | None = None,
-    centre: Mapping[str, Sequence[str]] | None = None,
+    centre: Mapping[str, Sequence[str]] | str | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
     unit: str = "tokens",
@@ -56,7 +56,8 @@ def fit_sweep(
         columns: Our column names to theirs.
         centre: Hyperparameter to the inputs its optimum depends on, such as
             ``{"lr": ["params", "tokens"], "weight_decay": ["tokens"]}``; learning rate and batch size over params
-            and tokens unless given (batch size only where the runs have it).
+            and tokens unless given (batch size only where the runs have it). As text, as on the command line:
+            ``"lr:params+tokens;weight_decay:tokens"``.
         bootstrap: Replicates that resample whole cells and runs; 0 takes the posterior's covariance.
         seed: Seed of the bootstrap.
         unit: Unit of ``tokens`` and ``batch_size``, repeated in answers.
@@ -74,6 +75,8 @@ def fit_sweep(
     if bootstrap < 0:
         raise InputError(f"is {bootstrap}", key="bootstrap", remedy="give 0 or more replicates")
     table = load_runs(runs, columns=columns, require=("loss", "params", "tokens"))
+    if isinstance(centre, str):
+        centre = _parse_centre(centre)
     if centre is None:
         centre = {name: on for name, on in DEFAULT_CENTRE.items() if name in table or name == "lr"}
     sweep = build_sweep(table, centre=centre)
@@ -133,6 +136,21 @@ def fit_sweep(
         _line(sweep),
         fit_walls(fit) if joint else None,
     )
+
+
+def _parse_centre(text: str) -> dict[str, tuple[str, ...]]:
+    parsed = {}
+    for part in filter(None, (piece.strip() for piece in text.split(";"))):
+        name, colon, inputs = part.partition(":")
+        names = tuple(filter(None, (entry.strip() for entry in inputs.split("+"))))
+        if not (colon and name.strip() and names):
+            raise InputError(
+                f"cannot read {part!r}",
+                key="centre",
+                remedy='write it as "lr:params+tokens;batch_size:tokens"',
+            )
+        parsed[name.strip()] = names
+    return parsed
 
 
 def _covariances(fit: PooledFit, bootstrap: int, seed: int) -> Array:

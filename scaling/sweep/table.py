@@ -102,6 +102,7 @@ def build_sweep(
             key="params",
             remedy="a law over sizes needs runs at two sizes or more, better four",
         )
+    hypers = _within(runs, hypers, cell, checks)
     z = np.column_stack([np.log2(runs.values(name)) for name in hypers])
     log_loss = np.log(runs.values("loss"))
     _check_overlap(z, cell, hypers, unique, runs.source)
@@ -172,6 +173,34 @@ def _varying(runs: Runs, wanted: Mapping[str, tuple[str, ...]], checks: list[Che
     return tuple(hypers)
 
 
+def _within(runs: Runs, hypers: tuple[str, ...], cell: Any, checks: list[Check]) -> tuple[str, ...]:
+    """Hyperparameters that vary within cells; one that only differs between cells shows no optimum anywhere."""
+    kept = []
+    for name in hypers:
+        values = np.log2(runs.values(name))
+        ranges = [np.ptp(values[cell == number]) for number in range(int(cell.max()) + 1)]
+        if np.median(ranges) > 0.01:
+            kept.append(name)
+            continue
+        checks.append(
+            Check(
+                "fixed-hyperparameter",
+                "warning",
+                f"{name} varies between sizes but not within them, so no size shows where its best is: nothing is said "
+                "of it, and the answer holds along the values that were used",
+                {"name": name},
+            )
+        )
+    if not kept:
+        raise InputError(
+            f"{' and '.join(hypers)} varies between sizes but not within them, so no size shows where its best is",
+            source=runs.source,
+            key=hypers[0],
+            remedy=f"give runs at several values of {hypers[0]} at each size",
+        )
+    return tuple(kept)
+
+
 def _check_overlap(z: Array, cell: Any, hypers: tuple[str, ...], unique: Array, source: str) -> None:
     ranges = np.array([[z[cell == k].min(axis=0), z[cell == k].max(axis=0)] for k in range(len(unique))])
     for column, name in enumerate(hypers):
@@ -187,13 +216,6 @@ def _check_overlap(z: Array, cell: Any, hypers: tuple[str, ...], unique: Array, 
                 source=source,
                 key=name,
                 remedy=f"add runs so that the ranges of {name} meet",
-            )
-        if np.median(high - low) < 0.01:
-            raise InputError(
-                f"{name} varies between cells but not within them, so no cell shows where its best is",
-                source=source,
-                key=name,
-                remedy=f"give several values of {name} at each size",
             )
 
 

@@ -232,3 +232,35 @@ def test_joint_mode_predicts_the_loss_at_any_setting(make_sweep, tmp_path):
     ]
     error = np.log(said) - np.log(held["loss"].to_numpy())
     assert 1 - error.var() / np.log(held["loss"]).var() > 0.9
+
+
+def test_a_batch_size_that_only_differs_between_sizes_is_left_out(make_sweep):
+    table = make_sweep()
+    table["batch_size"] = table["tokens"] / 1e5
+    law = scaling.fit(table, law="lr-batch", bootstrap=0)
+    assert "batch_size" not in law.answer(TARGET)["predictions"]
+    with pytest.raises(InputError, match="not within"):
+        scaling.fit(table.assign(lr=table["params"] ** -0.5), law="lr-batch")
+
+
+def test_centre_as_text(make_sweep):
+    table = make_sweep()
+    law = scaling.fit(table, law="lr-batch", centre="lr:params+tokens;batch_size:tokens", bootstrap=0)
+    assert law.hypers[1].features == ("constant", "tokens")
+    with pytest.raises(InputError, match="centre"):
+        scaling.fit(table, law="lr-batch", centre="lr")
+
+
+def test_mixture_of_experts_inputs(make_sweep):
+    table = make_sweep()
+    share = np.where(table["tokens"] > 3.5e9, 4.0, 8.0)
+    table["total_params"] = table["params"] * share
+    law = scaling.fit(
+        table,
+        law="lr-batch",
+        centre={"lr": ["params", "total_params", "tokens"], "batch_size": ["tokens"]},
+        bootstrap=0,
+    )
+    assert "total_params" in law.inputs
+    said = law.answer({**TARGET, "total_params": 8e9})["predictions"]["lr"]
+    assert said["low"] < truth()[0] < said["high"]
