@@ -22,7 +22,7 @@ from hpo.progress import Bar, Progress, Quiet
 from hpo.provenance import describe, who
 from hpo.samplers import NAMES as SAMPLERS
 from hpo.samplers.given import GivenSampler
-from hpo.schedulers import check_scheduler
+from hpo.schedulers import POPULATION, check_scheduler
 from hpo.sections import check_sections, open_section
 from hpo.seeds import derive
 from hpo.space import Space
@@ -295,6 +295,7 @@ def task_of(
         folder / ".foretune-checkpoints" if folder is not None else None,
         config.energy if config is not None else False,
         (str(Path.cwd()),),
+        config.space if config is not None else None,
     )
 
 
@@ -324,6 +325,14 @@ def _check_names(config: StudyConfig, source: str) -> None:
                 error.message, source=source, key=error.key or key, remedy=error.remedy
             ) from None
     check_scheduler(config.scheduler, config.engine, source=source)
+    if config.scheduler.name in POPULATION and config.seeds.testing:
+        raise InputError(
+            f"{config.scheduler.name!r} finds a schedule of hyperparameters, which cannot be trained again from one "
+            "configuration on testing seeds",
+            source=source,
+            key="seeds.testing",
+            remedy="leave the testing seeds out; each run's last values are in its metric `final_config`",
+        )
 
 
 def candidates(

@@ -13,13 +13,18 @@ if TYPE_CHECKING:
     from hpo.config.model import SchedulerConfig
     from hpo.execution.base import Job, Task
     from hpo.ledger import RunRecord
+    from hpo.space import Space
 
-__all__ = ["NAMES", "STEP", "InlineStopper", "check_scheduler", "make_scheduler"]
+__all__ = ["NAMES", "PAUSING", "POPULATION", "STEP", "InlineStopper", "check_scheduler", "make_scheduler"]
 
 #: What a study file may call a scheduler.
 NAMES = ("none", "asha", "hyperband", "median", "pbt", "pb2")
 #: Result key of the step that an objective reported.
 STEP = "step"
+#: Those that pause runs and take them up again, which takes Ray's controller.
+PAUSING = ("hyperband", "pbt", "pb2")
+#: Of these, those that change hyperparameters on the way.
+POPULATION = ("pbt", "pb2")
 #: Those that only ever let a run go on or end it; the others pause and change runs, which takes Ray's controller.
 _STOPPING = ("asha", "median")
 
@@ -42,8 +47,11 @@ def check_scheduler(config: SchedulerConfig, engine: str, *, source: str | None 
         )
 
 
-def make_scheduler(config: SchedulerConfig, metric: str, direction: str) -> Any:
-    """The Ray Tune scheduler; its options are those of Ray's class, time is the reported ``step``."""
+def make_scheduler(config: SchedulerConfig, metric: str, direction: str, space: Space | None = None) -> Any:
+    """The Ray Tune scheduler; its options are those of Ray's class, time is the reported ``step``.
+
+    Population schedulers mutate within ``space`` unless their options say otherwise.
+    """
     from ray.tune import schedulers
 
     classes: dict[str, Callable[..., Any]] = {
@@ -63,6 +71,7 @@ def make_scheduler(config: SchedulerConfig, metric: str, direction: str) -> Any:
         "time_attr": STEP,
         "metric": metric,
         "mode": "min" if direction == "minimize" else "max",
+        **(_mutations(config.name, space) if space is not None else {}),
         **config.options,
     }
     try:
@@ -73,6 +82,29 @@ def make_scheduler(config: SchedulerConfig, metric: str, direction: str) -> Any:
             key="scheduler",
             remedy="its options are those of Ray Tune's class, such as max_t and grace_period in reported steps",
         ) from None
+
+
+def _mutations(name: str, space: Space) -> dict[str, Any]:
+    """What a population scheduler may change, and within which bounds."""
+    from ray import tune
+
+    from hpo.space import Categorical, IntRange
+
+    if name == "pb2":
+        numbers = {key: p for key, p in space.root.items() if not isinstance(p, Categorical)}
+        return {"hyperparam_bounds": {key: [float(p.low), float(p.high)] for key, p in numbers.items()}}
+    if name != "pbt":
+        return {}
+    domains: dict[str, Any] = {}
+    for key, parameter in space.root.items():
+        if isinstance(parameter, Categorical):
+            domains[key] = list(parameter.choices)
+        elif isinstance(parameter, IntRange):
+            draw = tune.lograndint if parameter.log else tune.randint
+            domains[key] = draw(parameter.low, parameter.high + 1)
+        else:
+            domains[key] = (tune.loguniform if parameter.log else tune.uniform)(parameter.low, parameter.high)
+    return {"hyperparam_mutations": domains}
 
 
 class _Run:

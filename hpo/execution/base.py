@@ -14,6 +14,7 @@ from hpo.ledger import Atom, RunRecord
 if TYPE_CHECKING:
     from hpo.config.model import SchedulerConfig
     from hpo.objective import Objective
+    from hpo.space import Space
 
 __all__ = ["Executor", "Job", "Source", "Task"]
 
@@ -60,6 +61,8 @@ class Task:
         checkpoints: Folder of the runs' checkpoints; ``None`` keeps them in memory.
         energy: Whether to measure each run's energy.
         path: Folders to import the objective from, on workers.
+        space: Of what is sampled, for schedulers that change it on the way.
+        population: Whether the scheduler does.
     """
 
     objective: Objective
@@ -71,6 +74,8 @@ class Task:
     checkpoints: Path | None = None
     energy: bool = False
     path: tuple[str, ...] = ()
+    space: Space | None = None
+    population: bool = False
 
 
 class Executor(ABC):

@@ -14,20 +14,21 @@ import socket
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
-from ray.tune.search import Searcher
+from ray.tune.search import SearchAlgorithm, Searcher, SearchGenerator
 
 from hpo.allocation.base import Done, Wait
 from hpo.config.model import SchedulerConfig
 from hpo.execution.base import Executor, Job, Source, Task
-from hpo.execution.trainable import RECORD, TrainingRun, encode
+from hpo.execution.trainable import RECORD, TrainingRun, encode, trial_name
 from hpo.execution.worker import pruned_record
 from hpo.ledger import RunRecord
-from hpo.schedulers import make_scheduler
+from hpo.schedulers import PAUSING, POPULATION, make_scheduler
 from scaling.errors import ForetuneError, InputError
 
 __all__ = ["RayExecutor"]
@@ -115,27 +116,29 @@ class RayExecutor(Executor):
 
     def run(self, source: Source, task: Task, scheduler: SchedulerConfig | None = None) -> None:
         """Run all jobs in one Ray Tune experiment."""
-        stepwise = scheduler is not None and scheduler.name != "none"
-        rule = make_scheduler(scheduler or SchedulerConfig(), task.metric, task.direction)
+        scheduler = scheduler or SchedulerConfig()
+        task = replace(task, population=scheduler.name in POPULATION)
+        rule = make_scheduler(scheduler, task.metric, task.direction, task.space)
         searcher = _SourceSearcher(source, task.metric)
         searcher.listen(rule)
         trainable = tune.with_parameters(
             TrainingRun,
             task=ray.cloudpickle.dumps(task),
             path=task.path,
-            stepwise=stepwise,
-            last_step=_last_step(scheduler) if scheduler else None,
+            stepwise=scheduler.name != "none",
+            last_step=_last_step(scheduler),
         )
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": task.cpu, "gpu": task.gpu}),
             tune_config=tune.TuneConfig(
-                search_alg=searcher,
+                search_alg=_Members(searcher) if task.population else searcher,
                 scheduler=rule,
                 num_samples=-1,
-                max_concurrent_trials=self.slots(task),
+                # Paused runs count as live: where a scheduler pauses, they must not keep new ones from starting.
+                max_concurrent_trials=None if scheduler.name in PAUSING else self.slots(task),
                 reuse_actors=True,
-                trial_dirname_creator=_trial_name,
-                trial_name_creator=_trial_name,
+                trial_dirname_creator=_folder_name,
+                trial_name_creator=searcher.name,
             ),
             run_config=tune.RunConfig(
                 name="tune",
@@ -168,13 +171,66 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def _trial_name(trial: Any) -> str:
+def _folder_name(trial: Any) -> str:
     return str(trial.trial_id)
 
 
 def _last_step(scheduler: SchedulerConfig) -> float | None:
     last = scheduler.options.get("max_t")
     return float(last) if last is not None else None
+
+
+class _Members(SearchAlgorithm):
+    """A population's members from a source.
+
+    Ray refuses searchers beside a population scheduler, as most would take a run's value for that of the
+    configuration they proposed. Ours keeps both on the record, so that it may.
+    """
+
+    def __init__(self, searcher: Searcher) -> None:
+        self._inner = SearchGenerator(searcher)
+
+    @property
+    def metric(self) -> str | None:
+        """Tune's property."""
+        return None
+
+    @property
+    def total_samples(self) -> int:
+        """As many as the source gives."""
+        return 0
+
+    def add_configurations(self, experiments: Any) -> None:
+        """Tune's specification of what a trial is."""
+        self._inner.add_configurations(experiments)
+
+    def next_trial(self) -> Any:
+        """The next member, if there is one."""
+        return self._inner.next_trial()
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """A report."""
+        self._inner.on_trial_result(trial_id, result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """A member's end."""
+        self._inner.on_trial_complete(trial_id, result, error)
+
+    def is_finished(self) -> bool:
+        """Whether the source has no more."""
+        return bool(self._inner.is_finished())
+
+    def has_checkpoint(self, dirpath: str) -> bool:
+        """Never: the study's store has it all."""
+        return False
+
+    def save_to_dir(self, dirpath: str, **_: Any) -> None:
+        """Nothing."""
+
+    def restore_from_dir(self, dirpath: str) -> None:
+        """Nothing."""
 
 
 class _SourceSearcher(Searcher):
@@ -187,6 +243,10 @@ class _SourceSearcher(Searcher):
         self._jobs: dict[str, tuple[Job, float]] = {}
         self._troubles: dict[str, str] = {}
         self.error: BaseException | None = None
+
+    def name(self, trial: Any) -> str:
+        """Tune's trial, named after its run."""
+        return trial_name(self._jobs[trial.trial_id][0])
 
     def listen(self, rule: Any) -> None:
         """Have the scheduler pass on what a trial failed of: searchers are not told, and schedulers are told first."""

@@ -9,6 +9,7 @@ import queue
 import shutil
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +21,43 @@ from hpo.ledger import Atom, RunRecord
 from hpo.schedulers import STEP
 from hpo.trial import Pruned
 
-__all__ = ["RECORD", "TrainingRun", "decode", "encode"]
+__all__ = ["FINAL", "JOB", "RECORD", "TrainingRun", "decode", "encode", "trial_name"]
 
 #: Result key of the finished run's record, as JSON: one string, which Tune does not walk through.
 RECORD = "foretune_record"
+#: Key of the job in Tune's configuration.
+JOB = "foretune_job"
+#: Metric that says with which values a run ended, where a population scheduler has changed them on the way.
+FINAL = "final_config"
 _CHECKPOINT = "checkpoint.pickle"
 
 
 def encode(job: Job) -> dict[str, Any]:
-    """A job as Tune's configuration. Sampled values stand by themselves, where population schedulers change them."""
+    """A job as Tune's configuration. Sampled values stand beside it, where population schedulers change them."""
     plain = {
         "section": job.section,
-        "atom": [job.atom.configuration, job.atom.seed, job.atom.fidelity],
         "config": dict(job.config),
+        "sampled": list(job.sampled),
     }
-    return {"job": json.dumps(plain), "params": dict(job.sampled)}
+    return {JOB: json.dumps(plain), **job.sampled}
 
 
-def decode(config: dict[str, Any]) -> Job:
-    """The job of a Tune configuration."""
-    plain = json.loads(config["job"])
-    params = dict(config.get("params", {}))
-    return Job(plain["section"], Atom(*plain["atom"]), {**plain["config"], **params}, params)
+def trial_name(job: Job) -> str:
+    """The name of a job's Tune trial.
+
+    It says which run this is: a population scheduler overwrites a trial's configuration by another's, whole.
+    """
+    return f"{job.atom.configuration}_{job.atom.seed}_{job.atom.fidelity!r}"
+
+
+def decode(name: str, config: dict[str, Any]) -> Job:
+    """The job of a Tune trial's name and configuration."""
+    plain = json.loads(config[JOB])
+    number, seed, fidelity = name.split("_")[:3]
+    params = {name: config[name] for name in plain["sampled"]}
+    return Job(
+        plain["section"], Atom(int(number), int(seed), float(fidelity)), {**plain["config"], **params}, params
+    )
 
 
 class TrainingRun(tune.Trainable):
@@ -64,12 +80,12 @@ class TrainingRun(tune.Trainable):
         self._stepwise = stepwise
         self._last_step = last_step
         self._stage: _Stage | None = None
-        self._job = decode(config)
+        self._job = decode(self.trial_name, config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Called for each further run of this process."""
         self.cleanup()
-        self._job = decode(new_config)
+        self._job = decode(self.trial_name, new_config)
         (Path(self.logdir) / _CHECKPOINT).unlink(missing_ok=True)
         return True
 
@@ -152,6 +168,8 @@ class _Stage:
 
     def _perform(self) -> None:
         record = perform(self._task, self._job, self._report, checkpoint=self._checkpoint)
+        if self._task.population:
+            record = replace(record, metrics={**record.metrics, FINAL: dict(self._job.sampled)})
         self._results.put(_final(record, self._task.metric, self._step))
 
     def _report(self, step: int, metrics: dict[str, float]) -> None:

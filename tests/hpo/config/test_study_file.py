@@ -49,7 +49,9 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
 
 
 def test_the_design_documents_example_is_read(tmp_path: Path) -> None:
-    text = GOOD.replace("fixed: {params: 200000}", "scales: [{params: 6, tokens: 1}, {params: 25, tokens: 5}]")
+    text = GOOD.replace(
+        "fixed: {params: 200000}", "scales: [{params: 6, tokens: 1}, {params: 25, tokens: 5}]"
+    )
     config = load_config(written(tmp_path, text))
     assert config.labels == ("params=6,tokens=1", "params=25,tokens=5")
     assert config.variants[1] == {"params": 25, "tokens": 5}
@@ -112,21 +114,29 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_overrides_are_yaml_and_reach_nested_keys(tmp_path: Path) -> None:
     config = load_config(
-        written(tmp_path, GOOD), ["budget.runs=7", "space.lr.high=1e-1", "sampler.name=tpe", "seeds.tuning=[4, 5]"]
+        written(tmp_path, GOOD),
+        ["budget.runs=7", "space.lr.high=1e-1", "sampler.name=tpe", "seeds.tuning=[4, 5]"],
     )
     assert config.budget.runs == 7 and config.budget.trials is None  # one unit takes the place of the other
     assert config.space.root["lr"].high == 0.1
     assert config.sampler.name == "tpe" and config.seeds.tuning == (4, 5)
 
 
-@pytest.mark.parametrize("override", ["budget", "=3", "space.lr.low=5", "budget.trials=[", "metric.deep=1", "nme=x"])
+@pytest.mark.parametrize(
+    "override", ["budget", "=3", "space.lr.low=5", "budget.trials=[", "metric.deep=1", "nme=x"]
+)
 def test_wrong_overrides_name_the_command_line(tmp_path: Path, override: str) -> None:
     with pytest.raises(InputError, match="command line"):
         load_config(written(tmp_path, GOOD), [override])
 
 
 def base(**changes: Any) -> dict[str, Any]:
-    return {**yaml.safe_load(GOOD), "space": {"x": {"type": "float", "low": 0, "high": 1}}, "baseline": None, **changes}
+    return {
+        **yaml.safe_load(GOOD),
+        "space": {"x": {"type": "float", "low": 0, "high": 1}},
+        "baseline": None,
+        **changes,
+    }
 
 
 def test_a_mapping_with_the_function_itself() -> None:

@@ -35,6 +35,13 @@ def objective(config: dict[str, Any], *, seed: int, trial: Trial) -> dict[str, f
     if how == "curve":
         for step in range(1, 10):
             trial.report(step, loss=config["level"] + 1 / step)
+    if how == "climb":
+        state = trial.restore() or {"step": 0, "height": 0.0}
+        while state["step"] < 8:
+            state = {"step": state["step"] + 1, "height": state["height"] + config["rate"]}
+            trial.save(state)
+            trial.report(state["step"], loss=state["height"])
+        return {"loss": state["height"], "seen_seed": trial.seed}
     values = {
         "nan": math.nan,
         "inf": -math.inf,

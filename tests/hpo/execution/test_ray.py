@@ -11,6 +11,7 @@ from executor_kit import ExecutorContract, Listed, objective
 
 from hpo.config.model import SchedulerConfig
 from hpo.execution import Executor, Task
+from hpo.space import Space
 from scaling.errors import InputError
 
 pytestmark = pytest.mark.slow
@@ -47,6 +48,19 @@ class TestRay(ExecutorContract):
         told = self.run(executor, Listed([{"how": "curve", "level": float(i)} for i in range(5)]), rule)
         assert {run.status for run in told.values()} <= {"complete", "pruned"} and len(told) == 5
         assert told[0].status == "complete"
+
+    def test_populations_go_on_from_the_checkpoints_of_the_better(self, executor: Executor) -> None:
+        space = Space.model_validate({"rate": {"type": "float", "low": 0.1, "high": 1.0}})
+        rule = SchedulerConfig(name="pbt", perturbation_interval=2, quantile_fraction=0.5)  # type: ignore[call-arg]
+        members = Listed([{"how": "climb", "rate": rate} for rate in (0.1, 0.2, 0.9, 1.0)])
+        told = self.run(executor, members, rule, space=space, direction="maximize")
+        assert len(told) == 4 and {run.status for run in told.values()} == {"complete"}
+        alone = {0: 0.8, 1: 1.6}
+        assert all(run.metrics["seen_seed"] == run.atom.seed for run in told.values()), (
+            "a seed of another member"
+        )
+        assert any(told[i].value > alone[i] + 0.5 for i in alone), "no member went on from a better one"
+        assert all(0.05 <= run.metrics["final_config"]["rate"] <= 1.3 for run in told.values())
 
     def test_nothing_is_left_behind(self, executor: Executor) -> None:
         assert not (Path.home() / "ray_results" / "tune").exists()
