@@ -22,8 +22,9 @@ DEFAULT_CENTRE: Mapping[str, tuple[str, ...]] = {
     "lr": ("params", "tokens"),
     "batch_size": ("params", "tokens"),
 }
-#: Runs above this excess loss are still used for nothing but counting: they lie outside the basin.
 _MIN_CELLS = 2
+#: Ranges of cells with this many runs must come within this many octaves of each other.
+_FULL, _MEET = 3, 0.51
 #: Correlation of two inputs' logarithms beyond which their effects cannot be told apart.
 _COLLINEAR = 0.999
 
@@ -202,13 +203,17 @@ def _within(runs: Runs, hypers: tuple[str, ...], cell: Any, checks: list[Check])
 
 
 def _check_overlap(z: Array, cell: Any, hypers: tuple[str, ...], unique: Array, source: str) -> None:
-    ranges = np.array([[z[cell == k].min(axis=0), z[cell == k].max(axis=0)] for k in range(len(unique))])
+    # A cell of one or two runs says little, and must not stop the others.
+    full = [k for k in range(len(unique)) if (cell == k).sum() >= _FULL]
+    if len(full) < 2:
+        return
+    ranges = np.array([[z[cell == k].min(axis=0), z[cell == k].max(axis=0)] for k in full])
     for column, name in enumerate(hypers):
         low, high = ranges[:, 0, column], ranges[:, 1, column]
         order = np.argsort(low)
         reach = np.maximum.accumulate(high[order])
         gaps = low[order][1:] - reach[:-1]
-        if len(gaps) and gaps.max() > 0.01:
+        if len(gaps) and gaps.max() > _MEET:
             at = int(np.argmax(gaps))
             raise InputError(
                 f"cells do not overlap: some have {name} up to {2.0 ** reach[at]:.3g}, the others from "
