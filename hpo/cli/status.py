@@ -53,7 +53,7 @@ def show(found: dict[str, Any]) -> None:
 def _say_openings(found: dict[str, Any]) -> None:
     openings = found["openings"]
     if not openings:
-        print("testing seeds: sealed")
+        print("testing seeds: sealed" if found["testing_seeds"] else "testing seeds: none")
         return
     last = openings[-1]
     print(f"testing seeds: opened {last['when']} by {last['who']} on {last['host']}")

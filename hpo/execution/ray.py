@@ -69,7 +69,8 @@ class RayExecutor(Executor):
         self._ours = not ray.is_initialized()
         if self._ours:
             self._start(address)
-        self._folder = Path(tempfile.mkdtemp(prefix="foretune-ray-"))
+        # Only schedulers that pause runs write here; on several machines all of them must see it.
+        self._folder = Path(tempfile.mkdtemp(prefix="foretune-ray-", dir=os.environ.get("FORETUNE_RAY_STORAGE")))
 
     @staticmethod
     def _start(address: str | None) -> None:
