@@ -19,14 +19,14 @@ class Plan:
     """The demo's size.
 
     Attributes:
-        study: Study file of the small models.
+        study: Study of the small models: its file, or the same as a mapping.
         target: ``params`` and ``tokens`` of the larger model.
         fixed: What every run at the target is handed beside.
         seeds: Fresh seeds of the larger model: neither tuned nor tested on.
         level: Coverage of the intervals.
     """
 
-    study: Path
+    study: Path | Mapping[str, Any]
     target: Mapping[str, int]
     seeds: tuple[int, ...]
     fixed: Mapping[str, Any] = field(default_factory=dict)

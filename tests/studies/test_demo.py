@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -14,13 +15,19 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
 
 import hpo
 from studies.demo import plan as plans
-from studies.demo.findings import Measured, _relative, _standard_error
+from studies.demo.drive import run_demo
+from studies.demo.findings import Measured, _relative, _standard_error, summarise
+from studies.demo.picture import put_summary
 from studies.demo.plan import candidates
+from studies.demo.report import write_report
 from tests.browser import inspect_page
+from tests.studies import basin
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -69,6 +76,46 @@ def test_the_larger_models_seeds_are_fresh_and_its_size_is_on_the_line(plan: pla
     on_line = first["tokens"] * (plan.target["params"] / first["params"]) ** slope
     assert plan.target["tokens"] == pytest.approx(on_line, rel=0.1)
     assert plan.target["params"] > max(scale["params"] for scale in config.scales)
+
+
+def test_the_five_steps_on_a_landscape_whose_optimum_is_known(tmp_path: Path) -> None:
+    content = yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text())
+    study = {**content, "objective": "tests.studies.basin:train", "budget": {"trials": 10}}
+    study["sampler"] = {"name": "sobol", "seed": 1}
+    plan = dataclasses.replace(plans.full(), study=study)
+    outcome = run_demo(plan, tmp_path, engine="inline", progress=False)
+    findings = summarise(outcome)
+    lr, batch = basin.optimum(plan.target["params"])
+    for name, truth in (("lr", lr), ("batch_size", batch)):
+        entry = findings.prediction[name]
+        assert entry["low"] < truth < entry["high"]
+        assert entry["value"] == pytest.approx(truth, rel=0.6)
+    assert findings.gap < 0.03 and len(findings.measured) == 7
+    # A configuration that diverged on its first seed is not tried on the second.
+    diverged = int((outcome.runs["status"] == "diverged").sum())
+    assert findings.runs == 3 * (10 * 2 + 2 * 3) + 7 * 2 - diverged
+    assert sum(part.failed for part in findings.used) == diverged
+    # No testing seed has been in the table that the law was fitted to.
+    assert set(pd.read_csv(tmp_path / "tuning.csv")["seed"]) == {0, 1}
+    report = write_report(outcome, findings)
+    findings.write(tmp_path)
+    html = report.read_text()
+    assert html.count('class="plot"') == 6 and findings.machine["cpu"] in html
+    assert json.loads((tmp_path / "summary.json").read_text())["best"] == findings.best
+    # Again: nothing is run, and the same comes out.
+    again = run_demo(plan, tmp_path, engine="inline", progress=False)
+    assert summarise(again).text() == findings.text()
+
+
+def test_the_ten_lines_go_between_their_markers(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- demo:begin -->\nold\n<!-- demo:end -->\nafter\n")
+    assert put_summary("ten\nlines \\1", page)
+    assert (
+        page.read_text()
+        == "before\n<!-- demo:begin -->\n```text\nten\nlines \\1\n```\n<!-- demo:end -->\nafter\n"
+    )
+    assert not put_summary("x", tmp_path / "absent.md")
 
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:
