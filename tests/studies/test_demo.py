@@ -78,6 +78,7 @@ def test_the_larger_models_seeds_are_fresh_and_its_size_is_on_the_line(plan: pla
     assert plan.target["params"] > max(scale["params"] for scale in config.scales)
 
 
+@pytest.mark.slow
 def test_the_five_steps_on_a_landscape_whose_optimum_is_known(tmp_path: Path) -> None:
     content = yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text())
     study = {**content, "objective": "tests.studies.basin:train", "budget": {"trials": 10}}
