@@ -23,7 +23,9 @@ FIRST_DELTA = 0.1
 #: While annealing, a minimum is near enough when a step would gain less than this share of the objective.
 ROUGH = 1e-3
 #: Steps that every start may take at the last delta.
-SPRINT = 25
+SPRINT = 10
+#: An unfinished start goes on beside a finished one when its objective is at most this many times as large.
+NEAR = 1.02
 #: Each delta is about this share smaller than the one before.
 SPACING = 10.0
 
@@ -70,17 +72,20 @@ def _schedule(loss: Loss, delta: float) -> list[float]:
 def _anneal(problem: Problem, theta: Array, delta: float, starts: int, *, begun: bool = False) -> Minimum:
     """Follow the minimum from a nearly quadratic objective to the one asked for.
 
-    Rows come in blocks of ``starts`` for each data set. After :data:`SPRINT` steps only the two lowest of a block go
-    on: what is left to gain in the others' flat valleys would not make them the best. ``begun`` says that the first
-    delta has been dealt with.
+    Rows come in blocks of ``starts`` for each data set. After :data:`SPRINT` steps, those go on that may still be the
+    best: the two lowest, or, where the lowest has arrived, any that are as low within :data:`NEAR`. ``begun`` says
+    that the first delta has been dealt with.
     """
     *wide, last = _schedule(problem.loss, delta)
     for scale in wide[1:] if begun else wide:
-        theta = minimise(problem, theta, scale, limit=12, tolerance=ROUGH, exact=False).theta
+        theta = minimise(problem, theta, scale, limit=10, tolerance=ROUGH, exact=False).theta
     found = minimise(problem, theta, last, limit=SPRINT)
-    blocks = found.objective.reshape(-1, starts)
-    order = np.argsort(blocks, axis=1, kind="stable")[:, :2] + np.arange(len(blocks))[:, None] * starts
-    rows = order[~found.converged[order]]
+    cost = found.objective.reshape(-1, starts)
+    done = found.converged.reshape(-1, starts)
+    first = np.argsort(np.argsort(cost, axis=1, kind="stable"), axis=1) < 2
+    settled = done[np.arange(len(cost)), np.argmin(cost, axis=1)][:, None]
+    on = ~done & np.where(settled, cost <= NEAR * cost.min(axis=1, keepdims=True), first)
+    rows = np.flatnonzero(on)
     if len(rows):
         rest = minimise(problem.take(rows, len(theta)), found.theta[rows], last)
         for name in ("theta", "objective", "gradient", "converged"):
@@ -172,7 +177,7 @@ def _solve_point(
         order = np.argsort(objective(problem, search, first), kind="stable")
         search = search[order[:KEEP]]
     first = _schedule(loss, delta)[0]
-    rough = minimise(problem, search, first, limit=12, tolerance=ROUGH, exact=False).theta
+    rough = minimise(problem, search, first, limit=10, tolerance=ROUGH, exact=False).theta
     distinct, counts = _merge(problem, rough, first)
     found = _anneal(problem, distinct, delta, len(distinct), begun=True)
     best = int(np.argmin(found.objective))

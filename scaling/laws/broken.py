@@ -14,7 +14,7 @@ __all__ = ["broken_power_law"]
 
 Array = NDArray[np.float64]
 #: Starts that the corners, their sharpness and the slopes are drawn from.
-STARTS = 384
+STARTS = 256
 
 
 def broken_power_law(axis: str = "tokens", breaks: int = 1, output: str = "loss", floor: int = 1) -> Law:
