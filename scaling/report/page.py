@@ -118,12 +118,10 @@ def _scripts(figures: Sequence[str]) -> str:
     from plotly.offline import get_plotlyjs
 
     templates = json.dumps({scheme: template(scheme) for scheme in ("light", "dark")})
-    # "</" would end the script element that the JSON stands in, and "<!--" confuse it; JSON reads the code as the same.
-    data = (
-        f'{{"templates":{templates},"onDark":{json.dumps(ON_DARK)},"figures":[{",".join(figures)}]}}'.replace(
-            "</", "<\\/"
-        )
-    )
+    # "</" would end the script element that the JSON stands in, and "<!--" confuse it; to JSON this is the same.
+    colours = json.dumps(ON_DARK)
+    data = f'{{"templates":{templates},"onDark":{colours},"figures":[{",".join(figures)}]}}'
+    data = data.replace("<", "\\u003c")
     return (
         f'<script type="application/json" id="figures">{data}</script>'
         f"<script>{get_plotlyjs()}</script><script>{_resource('draw.js')}</script>"

@@ -1,0 +1,158 @@
+"""pass@k, its law over problems, and resampling against an imperfect verifier."""
+
+from __future__ import annotations
+
+from math import comb
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scaling.datasets import data_path
+from scaling.errors import InputError
+from scaling.repeated_sampling import (
+    best_samples,
+    beta_pass_at_k,
+    fit_pass_at_k,
+    pass_at_k,
+    power_law_pass_at_k,
+    resample,
+)
+
+
+@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
+def test_the_estimator_is_the_exact_ratio(case: tuple[int, int, int]) -> None:
+    n, c, k = case
+    assert pass_at_k(n, c, k) == pytest.approx(1 - comb(n - c, k) / comb(n, k), rel=1e-9, abs=1e-12)
+
+
+def test_the_estimator_is_unbiased() -> None:
+    p, n, k = 0.07, 30, 10
+    c = np.arange(n + 1)
+    chance = np.array([comb(n, int(i)) * p**i * (1 - p) ** (n - i) for i in c])
+    assert (chance * pass_at_k(n, c, k)).sum() == pytest.approx(1 - (1 - p) ** k, rel=1e-10)
+
+
+def test_the_estimator_keeps_small_chances_and_large_counts() -> None:
+    assert pass_at_k(10**7, 1, 1) == pytest.approx(1e-7, rel=1e-3)
+    assert np.isfinite(pass_at_k(10**7, 10**3, 10**6))
+
+
+def test_nothing_is_said_beyond_the_samples() -> None:
+    with pytest.raises(InputError, match="cannot be estimated"):
+        pass_at_k(128, 0, 10_000)
+    with pytest.raises(InputError):
+        pass_at_k(10, 11, 1)
+
+
+def test_the_beta_law_has_a_power_law_tail() -> None:
+    k = np.array([1e5, 1e6])
+    missed = 1 - beta_pass_at_k(0.3, 50.0, k)
+    assert np.log(missed[0] / missed[1]) / np.log(10) == pytest.approx(0.3, abs=1e-3)
+
+
+def test_predicts_a_hundred_times_beyond_the_samples() -> None:
+    rng = np.random.default_rng(0)
+    rate = rng.beta(0.35, 60.0, 2000)
+    fitted = fit_pass_at_k(100, rng.binomial(100, rate), bootstrap=60)
+    truth = float((1 - (1 - rate) ** 10_000).mean())
+    assert float(fitted.value(10_000)) == pytest.approx(truth, abs=0.03)
+    low, high = fitted.interval(10_000)
+    assert low < truth < high
+    assert abs(float(power_law_pass_at_k([1, 10, 100], fitted.value([1, 10, 100]), 10_000)) - truth) > 0.05
+
+
+def test_without_a_success_it_says_so() -> None:
+    fitted = fit_pass_at_k(100, np.zeros(20))
+    assert float(fitted.value(10_000)) == 0.0
+    low, high = fitted.interval(10_000)
+    assert (low, high) == (0.0, 1.0)
+    with pytest.raises(InputError):
+        fit_pass_at_k(100, [3])
+
+
+@pytest.mark.data
+def test_released_scores_beyond_the_samples_are_an_artefact() -> None:
+    """Pythia 70M solves no problem in any sample, and the released pass@10,000 is 0.75."""
+    frame = monkeys()
+    none = frame[(frame["Model"] == "Pythia 70M") & (frame["Scaling Parameter"] == 10_000)]
+    assert none["Num. Samples Correct"].sum() == 0
+    assert none["Score"].mean() == 0.75
+    assert (none[none["Num. Samples"] >= 10_000]["Score"] == 0).all()
+
+
+@pytest.mark.data
+def test_released_scores_follow_from_the_estimator_within_the_samples() -> None:
+    frame = monkeys()
+    frame = frame[frame["Scaling Parameter"] <= frame["Num. Samples"]]
+    ours = pass_at_k(frame["Num. Samples"], frame["Num. Samples Correct"], frame["Scaling Parameter"])
+    assert np.abs(ours - frame["Score"]).max() < 1e-6
+
+
+def monkeys() -> pd.DataFrame:
+    try:
+        frame = pd.read_parquet(data_path("monkeys_pythia_pass_at_k.parquet"))
+    except InputError as error:
+        pytest.skip(str(error))
+    return frame[frame["Benchmark"] == "MATH"]
+
+
+@given(st.floats(0.0, 0.6), st.floats(0.0, 0.4), st.integers(0, 50))
+def test_shares_sum_to_one_and_match_the_sum(p: float, q: float, k: int) -> None:
+    found = resample(p, q, k)
+    assert float(found.correct + found.wrong + found.unanswered) == pytest.approx(1.0)
+    by_hand = sum((1 - p - q) ** i * p for i in range(k))
+    assert float(found.correct) == pytest.approx(by_hand, abs=1e-9)
+
+
+def test_accuracy_of_resampling_matches_simulation() -> None:
+    rng = np.random.default_rng(1)
+    p, q, k = rng.beta(0.5, 2, 40), rng.beta(0.3, 4, 40) / 2, 12
+    p = np.minimum(p, 0.5)
+    trials = 4000
+    u = rng.random((trials, 40, k))
+    right, accepted = u < p[:, None], u < (p + q)[:, None]
+    first = np.where(accepted.any(-1), accepted.argmax(-1), -1)
+    got = np.take_along_axis(right, np.maximum(first, 0)[..., None], -1)[..., 0] & (first >= 0)
+    found = resample(p, q, k)
+    assert float(found.correct) == pytest.approx(got.mean(), abs=0.004)
+    assert float(found.unanswered) == pytest.approx((first < 0).mean(), abs=0.004)
+    drawn = np.where(first < 0, k, first + 1).mean()
+    assert float(found.samples) == pytest.approx(drawn, rel=0.01)
+    # With the survival factor applied twice the figure is clearly another.
+    twice = np.mean([sum((1 - a - b) ** (2 * i) * a for i in range(k)) for a, b in zip(p, q, strict=True)])
+    assert abs(twice - got.mean()) > 0.02
+
+
+def test_one_kind_of_problem_has_no_finite_best_number() -> None:
+    assert best_samples(0.1, 0.02, cost_of_wrong=1.0, largest=300).bounded is False
+    assert best_samples(0.02, 0.1, cost_of_wrong=1.0, largest=300).k == 0
+
+
+def test_unlike_problems_have_one_that_falls_with_the_cost_of_being_wrong() -> None:
+    right, wrong = np.array([0.5, 0.2, 0.02, 0.0]), np.array([0.02, 0.03, 0.02, 0.02])
+    best = [best_samples(right, wrong, cost_of_wrong=cost, largest=2000).k for cost in (0.0, 1.0, 2.0, 8.0)]
+    assert best == sorted(best, reverse=True)
+    assert 0 < best[2] < 50
+
+
+@pytest.mark.data
+def test_what_follows_from_the_released_summaries_of_inference_flaws() -> None:
+    """Weaker models have a larger share of false positives: precision rises with single-sample accuracy."""
+    try:
+        frame = pd.read_csv(data_path("inference_flaws_humaneval_17models.csv"))
+        best = pd.read_csv(data_path("inference_flaws_kopt.csv"))
+    except InputError as error:
+        pytest.skip(str(error))
+    accuracy, precision = frame["single_sample_acc_plus"], frame["acc_plus_given_base_pass"]
+    assert accuracy.corr(precision, method="spearman") > 0.85
+    # The limit of endless resampling on problems all alike is the precision p / (p + q).
+    p = accuracy.to_numpy()
+    q = p / precision.to_numpy() - p
+    limit = [float(resample(a, b, 10**6).correct) for a, b in zip(p, q, strict=True)]
+    assert np.allclose(limit, precision)
+    # The published best numbers of samples fall as being wrong costs more, for every model.
+    for _, rows in best.groupby("model"):
+        assert rows.sort_values("false_positive_value", ascending=False)["K_opt"].is_monotonic_decreasing
