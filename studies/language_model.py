@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "Transformer", "shape_for", "train"]
 
-_REAL = {"lr", "weight_decay", "beta1", "beta2", "clip", "warmup", "final_lr"}
 #: How often a run reports a held-out loss for early stopping.
 REPORTS = 10
 #: Held-out sequences that those are taken on; the loss at the end is taken on all of them.
@@ -89,29 +88,24 @@ class Settings:
         unknown = sorted(set(config) - set(cls.__dataclass_fields__))
         if unknown:
             known = ", ".join(cls.__dataclass_fields__)
-            raise InputError(
-                "is not a setting of the language model", key=unknown[0], remedy=f"known: {known}"
-            )
+            raise InputError("is no setting of the language model", key=unknown[0], remedy=f"known: {known}")
         for key in ("tokens", "lr", "batch_size"):
             if not (isinstance(config.get(key), (int, float)) and 0 < config[key] < math.inf):
                 raise InputError(f"must be a number above zero, not {config.get(key)!r}", key=key)
         if not (config.get("params") or (config.get("width") and config.get("depth"))):
             raise InputError("is missing", key="params", remedy="give params, or both width and depth")
-        whole = {
-            key: round(config[key])
-            for key in ("tokens", "batch_size", "params")
-            if config.get(key) is not None
-        }
+        counts = ("tokens", "batch_size", "params")
+        whole = {key: round(config[key]) for key in counts if config.get(key) is not None}
         return cls(**{**config, **whole})
 
 
-def shape_for(params: int, *, head: int = 16) -> tuple[int, int]:
+def shape_for(params: int) -> tuple[int, int]:
     """Width and depth of the model nearest to ``params`` non-embedding parameters, 12 * depth * width^2.
 
-    Widths are whole attention heads (16 wide; 64 from a million parameters on), and at most 32 times the depth where
-    that can be had: Kaplan et al. (2020) find the loss flat in the ratio of the two over a wide range.
+    Widths are whole attention heads: 16 wide, 64 from a million parameters on. Kaplan et al. (2020) find the loss flat
+    in the ratio of width and depth over a wide range.
     """
-    head = 64 if params >= 1_000_000 else head
+    head = 64 if params >= 1_000_000 else 16
 
     def distance(shape: tuple[int, int]) -> tuple[float, float]:
         width, depth = shape
@@ -269,7 +263,8 @@ def train(config: Mapping[str, Any], *, seed: int, trial: hpo.Trial | None = Non
 
 def _train(settings: Settings, seed: int, trial: hpo.Trial | None) -> dict[str, float]:
     started = time.perf_counter()
-    device = torch.device(_device(settings.device))
+    automatic = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(automatic if settings.device == "auto" else settings.device)
     corpus, context = standard_library(), settings.context
     width, depth = settings.width, settings.depth
     if width is None or depth is None:
@@ -380,12 +375,6 @@ def _precision(device: torch.device) -> Any:
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name
-
-
 def _diverged(reason: str) -> Exception:
     import hpo
 
@@ -398,8 +387,8 @@ def _main() -> None:
     import json
 
     parser = argparse.ArgumentParser(description="Train one small language model; settings as in Settings.")
-    for name in Settings.__dataclass_fields__:
-        kind = str if name == "device" else float if name in _REAL else int
+    for name, field in Settings.__dataclass_fields__.items():
+        kind = {"float": float, "str": str}.get(str(field.type), int)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind)
     parser.add_argument("--seed", type=int, required=True)
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
