@@ -134,6 +134,9 @@ class InlineStopper:
 
     def begin(self, job: Job) -> Callable[[int, dict[str, float]], None]:
         """Enter a run; what is returned takes its reports and raises :class:`Pruned` where the rule ends it."""
+        self._run = None
+        if not job.judged:
+            return lambda step, metrics: None
         run = _Run(f"{job.section}-{job.atom.configuration}-{job.atom.seed}")
         self._run, self._last = run, {}
         self._rule.on_trial_add(self, run)
@@ -155,7 +158,8 @@ class InlineStopper:
 
     def end(self, job: Job, record: RunRecord) -> None:
         """Take the run out."""
-        assert self._run is not None
+        if self._run is None:
+            return
         self._run.status = "TERMINATED"
         if self._last:
             self._rule.on_trial_complete(self, self._run, self._last)

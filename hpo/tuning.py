@@ -114,7 +114,7 @@ class Tuning(Source):
             self._open.add(number)
             return self._job(Atom(number, move.seed))
         if isinstance(move, Repeat):
-            return self._job(Atom(move.configuration, move.seed))
+            return self._job(Atom(move.configuration, move.seed), judged=False)
         if isinstance(move, Done):
             self._settle(self._open)
         return move
@@ -128,10 +128,10 @@ class Tuning(Source):
         if self._listener:
             self._listener(job, record)
 
-    def _job(self, atom: Atom) -> Job:
+    def _job(self, atom: Atom, *, judged: bool = True) -> Job:
         self.ledger.start(atom)
         params = self.ledger.params[atom.configuration]
-        return Job(self.section.name, atom, {**self._fixed, **params}, params)
+        return Job(self.section.name, atom, {**self._fixed, **params}, params, judged)
 
     def _settle(self, numbers: set[int]) -> None:
         for number in sorted(numbers):

@@ -28,12 +28,16 @@ class Job:
         atom: Configuration, seed, fidelity.
         config: What the objective is called with.
         sampled: Those of its values that the sampler chose; population schedulers may change them.
+        judged: Whether early stopping may end it: the first run of its configuration. Further seeds are trained to the
+            end. Put before the rule again, on seeds that differ in difficulty, hardly a configuration would ever finish
+            its seeds, and a mean over seeds could not be had of any.
     """
 
     section: str
     atom: Atom
     config: Mapping[str, Any]
     sampled: Mapping[str, Any] = field(default_factory=dict)
+    judged: bool = True
 
 
 class Source(ABC):

@@ -38,6 +38,7 @@ def encode(job: Job) -> dict[str, Any]:
         "section": job.section,
         "config": dict(job.config),
         "sampled": list(job.sampled),
+        "judged": job.judged,
     }
     return {JOB: json.dumps(plain), **job.sampled}
 
@@ -56,7 +57,11 @@ def decode(name: str, config: dict[str, Any]) -> Job:
     number, seed, fidelity = name.split("_")[:3]
     params = {name: config[name] for name in plain["sampled"]}
     return Job(
-        plain["section"], Atom(int(number), int(seed), float(fidelity)), {**plain["config"], **params}, params
+        plain["section"],
+        Atom(int(number), int(seed), float(fidelity)),
+        {**plain["config"], **params},
+        params,
+        plain["judged"],
     )
 
 
@@ -174,6 +179,8 @@ class _Stage:
 
     def _report(self, step: int, metrics: dict[str, float]) -> None:
         self._step = step
+        if not (self._job.judged or self._task.population):
+            return
         if self._task.metric not in metrics or (self._last_step is not None and step >= self._last_step):
             return  # at its last step a run is finished, not stopped: its own return value is the result
         self._results.put({STEP: step, **metrics, "reported": [STEP, *metrics]})

@@ -128,3 +128,24 @@ def test_no_tuner_is_handed_a_testing_seed(allocation, sampler):
     assert sum(tested) == len(TESTING)
     stored = [str(trial.user_attrs) + str(trial.system_attrs) for trial in found.scales[0].tuning.trials()]
     assert not any("'seed': 10" in text for text in stored)
+
+
+def test_early_stopping_judges_a_configuration_once_and_not_again_on_each_seed():
+    """Judged anew on seeds that differ in difficulty, hardly a configuration would finish its seeds."""
+
+    def train(config, *, seed, trial):
+        hard = 5.0 if seed == TUNING[1] else 0.0
+        for step in (1, 3, 9):
+            trial.report(step, **{"return": config["x"] * step - hard})
+        return {"return": 9 * config["x"] - hard}
+
+    rule = {"name": "asha", "max_t": 9, "grace_period": 1, "reduction_factor": 3}
+    found = study(train, scheduler=rule, runs=60, direction="maximize")
+    ledger = found.scales[0].ledger
+    stopped = [n for n in ledger.configurations() if ledger.of(n)[-1].status == "pruned"]
+    whole = [n for n in ledger.configurations() if [run.status for run in ledger.of(n)] == ["complete"] * 3]
+    assert stopped
+    assert whole
+    assert len(stopped) + len(whole) == len(ledger.configurations())
+    assert all(len(ledger.of(n)) == 1 for n in stopped)
+    assert found.incumbent.configuration in whole
