@@ -266,7 +266,7 @@ def _cells(fit: PooledFit, sizes: Mapping[str, Array]) -> tuple[NDArray[np.int64
     new = 0
     for at in range(len(unique)):
         nearest = int(np.argmin(distance[at]))
-        if distance[at, nearest] < 0.01:
+        if distance[at, nearest] < 0.03:
             number[at] = nearest
         else:
             number[at] = fit.sweep.cells + new

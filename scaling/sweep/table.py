@@ -23,6 +23,8 @@ DEFAULT_CENTRE: Mapping[str, tuple[str, ...]] = {
     "batch_size": ("params", "tokens"),
 }
 _MIN_CELLS = 2
+#: Sizes within this many octaves (2.8 %) are one size.
+_SAME_SIZE = 0.04
 #: Ranges of cells with this many runs must come within this many octaves of each other.
 _FULL, _MEET = 3, 0.51
 #: Correlation of two inputs' logarithms beyond which their effects cannot be told apart.
@@ -93,8 +95,9 @@ def build_sweep(
     inputs = tuple(dict.fromkeys(name for hyper in hypers for name in wanted[hyper]))
     keys = tuple(dict.fromkeys(("params", "tokens", *inputs)))
     table = np.column_stack([np.log2(runs.values(key)) for key in keys])
-    # Rounded: the same size written 2.683e8 and 268304384 is one cell.
-    unique, cell = np.unique(np.round(table, 3), axis=0, return_inverse=True)
+    unique, cell = np.unique(
+        np.column_stack([_clusters(column) for column in table.T]), axis=0, return_inverse=True
+    )
     cell = cell.reshape(-1)
     if len(unique) < min_cells:
         raise InputError(
@@ -106,7 +109,7 @@ def build_sweep(
     hypers = _within(runs, hypers, cell, checks)
     z = np.column_stack([np.log2(runs.values(name)) for name in hypers])
     log_loss = np.log(runs.values("loss"))
-    _check_overlap(z, cell, hypers, unique, runs.source)
+    _check_overlap(z, cell, hypers, len(unique), runs.source)
     x_all = np.array([table[cell == k].mean(axis=0) for k in range(len(unique))])
     kept, centre_kept = _drop_collinear(x_all, keys, wanted, hypers, checks)
     x = x_all[:, [keys.index(name) for name in kept]]
@@ -127,6 +130,17 @@ def build_sweep(
         repeats,
         checks,
     )
+
+
+def _clusters(values: Array) -> NDArray[np.int64]:
+    """Number of each value's cluster; a new one starts where sorted values are further apart than rounding explains.
+
+    Tokens that are cut to whole batches differ by a per cent or so within what was meant as one size.
+    """
+    order = np.argsort(values)
+    numbers = np.empty(len(values), dtype=np.int64)
+    numbers[order] = np.concatenate([[0], np.cumsum(np.diff(values[order]) > _SAME_SIZE)])
+    return numbers
 
 
 def _check_centre(wanted: Mapping[str, tuple[str, ...]], runs: Runs) -> None:
@@ -202,9 +216,9 @@ def _within(runs: Runs, hypers: tuple[str, ...], cell: Any, checks: list[Check])
     return tuple(kept)
 
 
-def _check_overlap(z: Array, cell: Any, hypers: tuple[str, ...], unique: Array, source: str) -> None:
+def _check_overlap(z: Array, cell: Any, hypers: tuple[str, ...], cells: int, source: str) -> None:
     # A cell of one or two runs says little, and must not stop the others.
-    full = [k for k in range(len(unique)) if (cell == k).sum() >= _FULL]
+    full = [k for k in range(cells) if (cell == k).sum() >= _FULL]
     if len(full) < 2:
         return
     ranges = np.array([[z[cell == k].min(axis=0), z[cell == k].max(axis=0)] for k in full])

@@ -264,3 +264,11 @@ def test_mixture_of_experts_inputs(make_sweep):
     assert "total_params" in law.inputs
     said = law.answer({**TARGET, "total_params": 8e9})["predictions"]["lr"]
     assert said["low"] < truth()[0] < said["high"]
+
+
+def test_tokens_cut_to_whole_batches_are_one_size(make_sweep):
+    table = make_sweep()
+    table["tokens"] *= np.random.default_rng(0).uniform(0.993, 1.0, len(table))
+    law = scaling.fit(table, law="lr-batch", bootstrap=0)
+    assert len(law.cells) == 7
+    assert law.answer(TARGET)["predictions"]["lr"]["value"] == pytest.approx(truth()[0], rel=0.2)
