@@ -41,7 +41,7 @@ def pass_at_k(samples: ArrayLike, correct: ArrayLike, k: ArrayLike) -> Array:
             key="k",
             remedy="draw more samples, or predict it with scaling.repeated_sampling.fit_pass_at_k",
         )
-    # C(n-c, k) / C(n, k) is the product of 1 - k / (n - i) over i < c, or of 1 - c / (n - i) over i < k: the shorter one.
+    # C(n-c, k) / C(n, k) is the product of 1 - k / (n - i) over i < c, or of 1 - c / (n - i) over i < k.
     few, many = np.minimum(c, allowed), np.maximum(c, allowed)
     log_none = np.zeros(n.shape)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,9 +1,9 @@
 """Resampling until an imperfect verifier accepts: accuracy, reward, and how many samples are best.
 
 Setting of Stroebl, Kapoor and Narayanan, "Inference Scaling fLaws: The Limits of LLM Resampling with Imperfect
-Verifiers", arXiv 2411.17501. On one problem a sample is right and accepted with chance p, wrong and yet accepted with chance q, and
-rejected with chance s = 1 - p - q. Sample i is looked at only if the i - 1 before it were rejected, so the first
-accepted of at most K samples is right with chance
+Verifiers", arXiv 2411.17501. On one problem a sample is right and accepted with chance p, wrong and yet accepted
+with chance q, and rejected with chance s = 1 - p - q. Sample i is looked at only if the i - 1 before it were
+rejected, so the first accepted of at most K samples is right with chance
 
     sum_{i=1..K} s^(i-1) p  =  p (1 - s^K) / (1 - s),
 
