@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,14 +38,17 @@ class Level:
     kind: str
     stored: dict[str, Any]
 
+    @cached_property
+    def _law(self) -> Any:
+        from scaling.fitted import FittedLaw
+
+        return FittedLaw.from_dict(self.stored["law"])
+
     def log_loss(self, scales: Mapping[str, float], level: float) -> tuple[float, float, float]:
         """Log of the loss and of its interval's ends at one size."""
         if self.kind == "chinchilla":
-            from scaling.fitted import FittedLaw
-
             # The interval of the loss law itself; it was fitted to cells, one point each.
-            law = FittedLaw.from_dict(self.stored["law"])
-            answer = law.answer({name: scales[name] for name in ("params", "tokens")}, level=level)
+            answer = self._law.answer({name: scales[name] for name in ("params", "tokens")}, level=level)
             loss = answer["predictions"]["loss"]
             return float(np.log(loss["value"])), float(np.log(loss["low"])), float(np.log(loss["high"]))
         from scipy.special import stdtrit
