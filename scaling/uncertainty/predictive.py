@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["BASIS", "Prediction", "predictive", "predictive_interval", "predictive_mixture"]
 
 Array = NDArray[np.float64]
+#: Points answered at a time, so that memory does not grow with the table.
+BLOCK = 10_000
 BASIS = "one new run at this point: its noise, the parameters' uncertainty and the law's own error"
 
 
@@ -56,11 +58,18 @@ def predictive(
     """
     if not 0.0 < level < 1.0:
         raise InputError(f"level {level} is not between 0 and 1", key="level", remedy="such as 0.9")
-    base, mixture = predictive_mixture(fitted, points, prior=prior)
-    low, value, high = mixture.quantiles([0.5 * (1 - level), 0.5, 0.5 * (1 + level)])
-    if fitted.law.residuals == "log":
-        return Prediction(base * np.exp(value), base * np.exp(low), base * np.exp(high))
-    return Prediction(base + value, base + low, base + high)
+    columns = fitted.law.columns(points)
+    size = max(len(column) for column in columns.values())
+    columns = {name: np.broadcast_to(column, (size,)) for name, column in columns.items()}
+    levels = [0.5 * (1 - level), 0.5, 0.5 * (1 + level)]
+    parts = [np.empty((3, 0))]
+    for first in range(0, size, BLOCK):
+        block = {name: column[first : first + BLOCK] for name, column in columns.items()}
+        base, mixture = predictive_mixture(fitted, block, prior=prior)
+        moved = mixture.quantiles(levels)
+        parts.append(base * np.exp(moved) if fitted.law.residuals == "log" else base + moved)
+    low, value, high = np.concatenate(parts, axis=1)
+    return Prediction(value, low, high)
 
 
 def predictive_interval(
