@@ -8,13 +8,13 @@ object, and those of the inputs alone are computed once for a data set.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FUNCTIONS", "Expr", "Program", "constant", "symbol"]
+__all__ = ["EVALUATE", "FUNCTIONS", "Expr", "constant", "symbol"]
 
 Array = NDArray[np.float64]
 
@@ -219,7 +219,7 @@ def _log(arg: Expr) -> Expr:
 def _unary(op: str, positive: bool = False) -> Callable[[Expr], Expr]:
     def build(arg: Expr) -> Expr:
         if arg.op == "const":
-            return constant(float(_EVALUATE[op](np.float64(arg.payload))))
+            return constant(float(EVALUATE[op](np.float64(arg.payload))))
         return _node(op, arg, positive=positive)
 
     return build
@@ -228,7 +228,7 @@ def _unary(op: str, positive: bool = False) -> Callable[[Expr], Expr]:
 def _pair(op: str) -> Callable[[Expr, Expr], Expr]:
     def build(left: Expr, right: Expr) -> Expr:
         if left.op == "const" and right.op == "const":
-            return constant(float(_EVALUATE[op](np.float64(left.payload), np.float64(right.payload))))
+            return constant(float(EVALUATE[op](np.float64(left.payload), np.float64(right.payload))))
         return _node(op, left, right, positive=left.positive and right.positive)
 
     return build
@@ -335,7 +335,8 @@ def _power(base: Any, exponent: Any) -> Any:
     return np.power(base, exponent)
 
 
-_EVALUATE: dict[str, Callable[..., Any]] = {
+#: How each kind of node is computed from its arguments' values.
+EVALUATE: dict[str, Callable[..., Any]] = {
     "add": np.add,
     "mul": np.multiply,
     "pow": _power,
@@ -348,76 +349,3 @@ _EVALUATE: dict[str, Callable[..., Any]] = {
     "maximum": np.maximum,
     "less": lambda left, right: np.less(left, right).astype(np.float64),
 }
-
-
-class Program:
-    """Formulas made ready to be evaluated together, each shared sub-expression once.
-
-    Args:
-        outputs: The formulas.
-        inputs: Names of the symbols that stay the same for a data set; sub-expressions of these alone are
-            computed once by :meth:`bind`.
-    """
-
-    def __init__(self, outputs: Sequence[Expr], inputs: Sequence[str]) -> None:
-        self.inputs = tuple(inputs)
-        nodes = _ordered(outputs)
-        slots = {id(node): slot for slot, node in enumerate(nodes)}
-        self._empty: list[Any] = [node.payload if node.op == "const" else None for node in nodes]
-        symbols = {node.payload: slots[id(node)] for node in nodes if node.op == "symbol"}
-        self._inputs = [(name, slot) for name, slot in symbols.items() if name in self.inputs]
-        self._parameters = [(name, slot) for name, slot in symbols.items() if name not in self.inputs]
-        self._outputs = [slots[id(node)] for node in outputs]
-        known = set(inputs)
-        self._fixed: list[_Step] = []
-        self._steps: list[_Step] = []
-        for node in nodes:
-            if node.op in ("symbol", "const"):
-                continue
-            step = (_EVALUATE[node.op], tuple(slots[id(arg)] for arg in node.args), slots[id(node)])
-            (self._fixed if node.symbols <= known else self._steps).append(step)
-
-    def bind(self, inputs: Mapping[str, Array]) -> list[Any]:
-        """Values of everything that depends on the inputs alone."""
-        values = list(self._empty)
-        for name, slot in self._inputs:
-            values[slot] = np.asarray(inputs[name], dtype=np.float64)
-        _run(self._fixed, values)
-        return values
-
-    def run(self, bound: Sequence[Any], parameters: Mapping[str, Array]) -> list[Any]:
-        """The outputs' values; shapes follow numpy broadcasting of ``parameters`` and the bound inputs."""
-        values = list(bound)
-        for name, slot in self._parameters:
-            values[slot] = parameters[name]
-        _run(self._steps, values)
-        return [values[slot] for slot in self._outputs]
-
-
-#: A function, the slots of its arguments, the slot of its result.
-_Step = tuple[Callable[..., Any], tuple[int, ...], int]
-
-
-def _run(steps: Sequence[_Step], values: list[Any]) -> None:
-    with np.errstate(all="ignore"):
-        for function, arguments, slot in steps:
-            if len(arguments) == 2:
-                values[slot] = function(values[arguments[0]], values[arguments[1]])
-            else:
-                values[slot] = function(values[arguments[0]])
-
-
-def _ordered(outputs: Sequence[Expr]) -> list[Expr]:
-    """Every node below the outputs, arguments before what uses them."""
-    found: dict[int, Expr] = {}
-
-    def visit(node: Expr) -> None:
-        if id(node) in found:
-            return
-        for arg in node.args:
-            visit(arg)
-        found[id(node)] = node
-
-    for output in outputs:
-        visit(output)
-    return list(found.values())

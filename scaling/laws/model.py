@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling.laws.expression import Expr, Program
+from scaling.laws.expression import Expr
+from scaling.laws.program import Program
 
 __all__ = ["Local", "Model", "NumericalModel", "SymbolicModel"]
 

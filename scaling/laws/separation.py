@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling.laws.expression import Expr, Program, constant
+from scaling.laws.expression import Expr, constant
+from scaling.laws.program import Program
 
 __all__ = ["FunctionSeparation", "Separation", "SymbolicSeparation"]
 

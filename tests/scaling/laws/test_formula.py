@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scaling.errors import InputError
 from scaling.laws import from_formula, from_function, get_law
 from scaling.laws.custom import to_text
-from scaling.laws.expression import Program, constant, symbol
+from scaling.laws.expression import constant, symbol
 from scaling.laws.formula import parse
+from scaling.laws.program import Program
 
 
 @pytest.mark.parametrize(
