@@ -98,6 +98,7 @@ def choose_among(
     from scipy.stats import t
 
     from hpo.samplers.landscape import Landscape, infer_space
+    from hpo.samplers.surrogate import draws
     from hpo.samplers.threads import one_thread
 
     space = space or infer_space([o.params for o in observations])
@@ -105,12 +106,15 @@ def choose_among(
     if not landscape.measured:
         raise ForetuneError("no configuration has a value; see the errors of its runs with `hpo status`")
     with one_thread():
-        mean, covariance = landscape.surrogate.tried()
+        posteriors = [process.tried() for process in draws(landscape.surrogate)]
+    means = np.array([mean for mean, _ in posteriors])
+    mean = means.mean(axis=0)
+    variance = np.mean([np.diagonal(covariance) for _, covariance in posteriors], axis=0) + means.var(axis=0)
     rows = np.flatnonzero(landscape.acceptable)
     row = int(rows[np.argmax(mean[rows])])
     chosen = landscape.measured[row]
     degrees = max(sum(o.count for o in landscape.measured) - 3, 1)
-    half = float(t.ppf(0.5 + level / 2, degrees)) * math.sqrt(max(float(covariance[row, row]), 0.0))
+    half = float(t.ppf(0.5 + level / 2, degrees)) * math.sqrt(max(float(variance[row]), 0.0))
     value = landscape.sign * float(mean[row])
     return Incumbent(
         chosen.number,

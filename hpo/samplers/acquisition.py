@@ -19,7 +19,7 @@ from botorch.posteriors.gpytorch import GPyTorchPosterior
 from gpytorch.distributions import MultivariateNormal
 from torch import Tensor
 
-from hpo.samplers.landscape import Landscape
+from hpo.samplers.landscape import PRIOR_WEIGHT, Landscape
 from hpo.samplers.surrogate import CONSTANT_VARIANCE, Surrogate
 
 __all__ = ["FeasibleLogEI", "SurrogateModel", "climb", "evaluate"]
@@ -88,7 +88,10 @@ class FeasibleLogEI(LogExpectedImprovement):
             landscape: The runs so far.
             pending: ``p x m``; configurations under way that have no value yet.
         """
-        surrogate = landscape.surrogate.with_pending(pending)
+        # Where runs fail the surrogate would promise what it likes. The search expects no more there than the median.
+        fitted = landscape.surrogate
+        surrogate = fitted.with_pending(landscape.failed, most=float(np.median(fitted.data.means)))
+        surrogate = surrogate.with_pending(pending)
         super().__init__(
             SurrogateModel(surrogate), best_f=(landscape.best - surrogate.shift) / surrogate.scale
         )
@@ -97,8 +100,7 @@ class FeasibleLogEI(LogExpectedImprovement):
             return
         where, good, failed = (_tensor(part) for part in landscape.ended)
         self.where, self.good, self.failed = where, good, failed
-        self.share = float((good.sum() + 1) / (good.sum() + failed.sum() + 1))
-        self.width = landscape.failure_width
+        self.share, self.widths = landscape.share, landscape.failure_widths
 
     def forward(self, X: Tensor) -> Tensor:
         """Acquisition value, larger being better.
@@ -112,9 +114,13 @@ class FeasibleLogEI(LogExpectedImprovement):
         value: Tensor = super().forward(X)
         if not self.any_failed:
             return value
-        weight = (-(X - self.where).square().sum(-1) / self.width).exp()
-        good, failed = weight @ self.good, weight @ self.failed
-        return value + ((good + self.share) / (good + failed + 1)).log()
+        squared = (X - self.where).square().sum(-1)
+        chance = torch.full_like(value, self.share)
+        for width in self.widths:
+            weight = (-squared / width).exp()
+            good, failed = weight @ self.good, weight @ self.failed
+            chance = (good + PRIOR_WEIGHT * chance) / (good + failed + PRIOR_WEIGHT)
+        return value + chance.clamp_min(1e-12).log()
 
 
 def evaluate(acquisition: FeasibleLogEI, features: Array) -> Array:

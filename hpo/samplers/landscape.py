@@ -23,14 +23,17 @@ from hpo.samplers.surrogate import Data, Hyperparameters, Surrogate, fit
 if TYPE_CHECKING:
     from hpo.samplers.observations import Observation
 
-__all__ = ["Active", "Landscape", "infer_space", "learned_activity"]
+__all__ = ["FAILURE_LENGTHS", "PRIOR_WEIGHT", "Active", "Landscape", "infer_space", "learned_activity"]
 
 Array = npt.NDArray[np.float64]
 #: Given a full assignment of all parameters, the names of those that are active.
 Active = Callable[[Mapping[str, Any]], Collection[str]]
 
-# Configurations this far apart in each parameter share 60 % of what is known about failing.
-_FAILURE_LENGTH = 0.2
+#: Configurations this far apart in each parameter share 60 % of what is known about failing: at each scale, what
+#: the coarser one says counts where no run is near.
+FAILURE_LENGTHS = (0.2, 0.05, 0.0125)
+#: Runs that the coarser scale weighs, beside those that are near.
+PRIOR_WEIGHT = 0.05
 # Hyperparameters are fitted anew when the number of runs has grown by this factor: they change slowly.
 _REFIT = 1.15
 _REFIT_FROM = 12
@@ -42,8 +45,8 @@ _fitted: OrderedDict[bytes, Surrogate] = OrderedDict()
 class Landscape:
     """Everything known, with values turned so that larger is better.
 
-    Values worse than the median are drawn towards it logarithmically: how bad a bad configuration is must not set
-    the scale on which good ones are told apart. Better ones stay as they are.
+    Configurations worse than the median are drawn towards it logarithmically: how bad a bad one is must not set the
+    scale on which good ones are told apart. Better ones stay as they are.
 
     Args:
         observations: Configurations tried.
@@ -124,21 +127,32 @@ class Landscape:
             np.array([o.failures for o in ended], dtype=float),
         )
 
+    @cached_property
+    def failed(self) -> Array:
+        """``f x m``; features of the configurations that have only failed."""
+        return self.encoding.encode([o.params for o in self.observations if o.failures and not o.values])
+
     @property
     def any_failed(self) -> bool:
         """Whether any run failed or diverged."""
         return any(o.failures for o in self.observations)
 
     @property
-    def failure_width(self) -> float:
-        """Twice the squared length scale of failures, over all parameters."""
-        return 2 * _FAILURE_LENGTH**2 * max(len(self.encoding.names), 1)
+    def failure_widths(self) -> list[float]:
+        """Twice the squared length scales of failures, over all parameters."""
+        return [2 * length**2 * max(len(self.encoding.names), 1) for length in FAILURE_LENGTHS]
+
+    @property
+    def share(self) -> float:
+        """Share of runs that end well, over the whole space."""
+        _, good, failed = self.ended
+        return float((good.sum() + 1) / (good.sum() + failed.sum() + 1))
 
     def success(self, features: Array) -> Array:
         """Probability that a run ends well.
 
-        The share of good runs among the neighbours, weighted by a Gaussian kernel, with one run's weight on the
-        share over all. Failures repel without ever having been given a value.
+        The share of good runs among the neighbours, weighted by Gaussian kernels from a wide to a narrow one; each
+        starts from what the wider says. Failures repel without ever having been given a value.
 
         Args:
             features: ``q x m``
@@ -149,22 +163,24 @@ class Landscape:
         if not self.any_failed:
             return np.ones(len(features))
         where, good, failed = self.ended
-        share = (good.sum() + 1) / (good.sum() + failed.sum() + 1)
         squared = ((features[:, None, :] - where[None, :, :]) ** 2).sum(-1)
-        weight = np.exp(-squared / self.failure_width)
-        return np.asarray((weight @ good + share) / (weight @ (good + failed) + 1))
+        chance = np.full(len(features), self.share)
+        for width in self.failure_widths:
+            weight = np.exp(-squared / width)
+            chance = (weight @ good + PRIOR_WEIGHT * chance) / (weight @ (good + failed) + PRIOR_WEIGHT)
+        return np.asarray(chance)
 
     def _data(self, rows: npt.NDArray[np.intp], values: Array) -> Data:
         """Counts, means and squares of some runs, given the configuration (as row) and value of each."""
         kept, places, counts = np.unique(rows, return_inverse=True, return_counts=True)
-        values = _compress(values)
         means = np.bincount(places, values) / counts
+        compressed, slopes = _compress(means)
         return Data(
             features=self.features[kept],
             groups=self.encoding.groups,
-            means=means,
+            means=compressed,
             counts=counts.astype(float),
-            squares=float(((values - means[places]) ** 2).sum()),
+            squares=float((((values - means[places]) * slopes[places]) ** 2).sum()),
             noisy=self.noisy,
         )
 
@@ -230,14 +246,17 @@ def _refit_point(runs: int) -> int:
     return point
 
 
-def _compress(values: Array) -> Array:
-    median, high = (float(q) for q in np.quantile(values, [0.5, 0.9]))
-    scale = high - median if high > median else float(np.std(values))
+def _compress(means: Array) -> tuple[Array, Array]:
+    """Means with those below their median drawn towards it, and the slope of the map at each.
+
+    Means are drawn, not single runs: a bad seed of a good configuration counts in full.
+    """
+    median, high = (float(q) for q in np.quantile(means, [0.5, 0.9]))
+    scale = high - median if high > median else float(np.std(means))
     if scale <= 0:
-        return values
-    return np.where(
-        values < median, median - scale * np.log1p(np.maximum(median - values, 0) / scale), values
-    )
+        return means, np.ones(len(means))
+    below = np.maximum(median - means, 0) / scale
+    return np.where(below > 0, median - scale * np.log1p(below), means), 1 / (1 + below)
 
 
 def _inferred(values: list[Any]) -> BaseDistribution:

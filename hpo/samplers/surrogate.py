@@ -6,8 +6,8 @@ The j-th run of configuration i measures
 
 with a constant c, a smooth function g (Matern-5/2 with one length scale a parameter), what is particular to the
 configuration, d_i, and noise e_ij from seed to seed. The true value of a configuration is c + g(x_i) + d_i. Only
-counts, means and sums of squares enter, so that many repeats cost nothing. Hyperparameters maximise the posterior density
-(analytic gradient, L-BFGS-B).
+counts, means and sums of squares enter, so that many repeats cost nothing. Hyperparameters maximise the posterior
+density (analytic gradient, L-BFGS-B).
 
 It is written in NumPy because choosing an incumbent must not wait for PyTorch, and because a fit at 50 points takes
 milliseconds here. :mod:`hpo.samplers.acquisition` hands the fitted hyperparameters to BoTorch.
@@ -27,7 +27,7 @@ import numpy.typing as npt
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
-__all__ = ["CONSTANT_VARIANCE", "Data", "Hyperparameters", "Surrogate", "fit"]
+__all__ = ["CONSTANT_VARIANCE", "Data", "Hyperparameters", "Surrogate", "draws", "fit"]
 
 Array = npt.NDArray[np.float64]
 
@@ -158,18 +158,22 @@ class Surrogate:
         """
         return self._tried
 
-    def with_pending(self, features: Array) -> Surrogate:
+    def with_pending(self, features: Array, most: float = math.inf) -> Surrogate:
         """The process once configurations under way have come back, each with the value expected of it.
 
         The mean stays as it is and the uncertainty about them shrinks, so that the next proposal goes elsewhere
         (Ginsbourger, Le Riche and Carraro 2010, "kriging believer").
+
+        Args:
+            features: ``p x m``
+            most: Values expected to be larger than this are taken as this.
         """
         if not len(features):
             return self
         data = Data(
             features=np.vstack([self.data.features, features]),
             groups=self.data.groups,
-            means=np.concatenate([self.data.means, self.predict(features)[0]]),
+            means=np.concatenate([self.data.means, np.minimum(self.predict(features)[0], most)]),
             counts=np.concatenate([self.data.counts, np.ones(len(features))]),
             squares=self.data.squares,
             noisy=self.data.noisy,
@@ -205,6 +209,37 @@ def fit(data: Data, *, iterations: int = 60) -> Surrogate:
         for start in posterior.starts()
     ]
     return Surrogate(data, posterior.unpack(min(found, key=lambda result: result.fun).x), shift, scale)
+
+
+def draws(surrogate: Surrogate, *, sweeps: int = 24, burn: int = 8, seed: int = 0) -> list[Surrogate]:
+    """Processes with hyperparameters drawn from their posterior, where the best ones alone would claim too much.
+
+    Metropolis steps in one coordinate at a time, from the best hyperparameters (Rasmussen and Williams 2006, section
+    5.2; Snoek, Larochelle and Adams, "Practical Bayesian Optimization of Machine Learning Algorithms", 2012).
+
+    Args:
+        surrogate: As fitted.
+        sweeps: Passes over all coordinates.
+        burn: First passes that are thrown away; each later one gives a draw.
+        seed: Of the steps.
+    """
+    data, rng = surrogate.data, np.random.default_rng(seed)
+    posterior = _LogPosterior(data, surrogate.standardised(), data.squares / surrogate.scale**2)
+    hyper = surrogate.hyper
+    theta = np.concatenate([np.log(hyper.lengths), np.log([hyper.smooth, hyper.own, hyper.noise])])
+    value = posterior(theta)[0]
+    found = []
+    for sweep in range(sweeps):
+        for k in range(len(theta)):
+            step = theta.copy()
+            step[k] += rng.normal() * (1.5 if k < posterior.dimensions else 0.7)
+            inside = posterior.bounds[k][0] <= step[k] <= posterior.bounds[k][1]
+            proposed = posterior(step)[0] if inside else math.inf
+            if math.log(rng.random()) < value - proposed:
+                theta, value = step, proposed
+        if sweep >= burn:
+            found.append(Surrogate(data, posterior.unpack(theta), surrogate.shift, surrogate.scale))
+    return found
 
 
 def _standard(data: Data) -> tuple[float, float]:
