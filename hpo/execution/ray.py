@@ -70,7 +70,9 @@ class RayExecutor(Executor):
         if self._ours:
             self._start(address)
         # Only schedulers that pause runs write here; on several machines all of them must see it.
-        self._folder = Path(tempfile.mkdtemp(prefix="foretune-ray-", dir=os.environ.get("FORETUNE_RAY_STORAGE")))
+        self._folder = Path(
+            tempfile.mkdtemp(prefix="foretune-ray-", dir=os.environ.get("FORETUNE_RAY_STORAGE"))
+        )
 
     @staticmethod
     def _start(address: str | None) -> None:

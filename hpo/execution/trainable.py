@@ -175,7 +175,10 @@ class _Stage:
         record = perform(self._task, self._job, self._report, checkpoint=self._checkpoint)
         if self._task.population:
             record = replace(record, metrics={**record.metrics, FINAL: dict(self._job.sampled)})
-        self._results.put(_final(record, self._task.metric, self._step))
+        result = _final(record, self._task.metric, self._step)
+        if not (self._job.judged or self._task.population):
+            result.pop(STEP, None)  # without its time it is no result that schedulers compare others with
+        self._results.put(result)
 
     def _report(self, step: int, metrics: dict[str, float]) -> None:
         self._step = step
