@@ -184,12 +184,15 @@ class _Contrast:
     def _project(self, basis: _Basis) -> tuple[Array, Array, Array, float, Array, Array]:
         near = basis.near * self.weight[:, None]
         along = self.explained.T @ near
-        left, singular, right = np.linalg.svd(near - self.explained @ along, full_matrices=False)
-        squared = singular * singular
+        away = near - self.explained @ along
+        # The thin singular value decomposition by way of the small Gram matrix: runs are many, carriers few.
+        squared, vectors = np.linalg.eigh(away.T @ away)
         # Variance is counted as it shows among the runs: what the parameters absorb is not the discrepancy's.
         unit = self.degrees / max(float(squared.sum()), 1e-12)
-        kept = squared * unit > 1e-12
-        left, singular, squared, right = left[:, kept], singular[kept], squared[kept], right[kept]
+        kept = (squared > 1e-12 * squared[-1]) & (squared * unit > 1e-12)
+        squared, right = squared[kept], vectors[:, kept].T
+        singular = np.sqrt(squared)
+        left = away @ right.T / singular
         carried = left.T @ self.residuals
         rest = max(float(self.residuals @ self.residuals - carried @ carried), 0.0)
         far = (basis.far - self.shift @ along) @ right.T * np.sqrt(unit)

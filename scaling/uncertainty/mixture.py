@@ -11,7 +11,7 @@ __all__ = ["Mixture"]
 
 Array = NDArray[np.float64]
 #: Components with less weight than this change no quantile that anyone would read.
-NEGLIGIBLE = 1e-5
+NEGLIGIBLE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Mixture:
             ends = kept.centres + kept.scales * stdtrit(kept.degrees, level)
             # At the smallest of the components' quantiles, the mixture's probability is at most `level`.
             low, high = ends.min(axis=0), ends.max(axis=0)
-            for _ in range(36):
+            for _ in range(26):
                 middle = 0.5 * (low + high)
                 below = kept.cdf(middle) < level
                 low, high = np.where(below, middle, low), np.where(below, high, middle)
