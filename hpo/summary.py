@@ -58,7 +58,9 @@ def _scale(study: Study, scale: Scale) -> dict[str, Any]:
         tested = scale.testing.ledger()
         for number, role in scale.testing.roles().items():
             for word in role.split(", "):
-                found["testing"].setdefault(word, []).append(_tested(tested.params[number], tested.of(number)))
+                found["testing"].setdefault(word, []).append(
+                    _tested(tested.params[number], tested.of(number))
+                )
     return found
 
 
