@@ -27,8 +27,6 @@ TESTING = list(range(1000, 1010))
 TUNERS: dict[str, dict[str, Any]] = {
     "random": {"sampler": {"name": "random"}},
     "bayesian": {"sampler": {"name": "bayesian"}},
-    # DEHB's search on whole runs, then with early stopping, which judges each run against those of other seeds.
-    "evolution": {"sampler": {"name": "dehb", "mutation": 0.2, "population": 4}},
     "dehb": {"sampler": {"name": "dehb", "mutation": 0.2, "eta": 1.9}, "stop": True},
 }
 TASKS: dict[str, dict[str, Any]] = {
@@ -104,15 +102,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--tasks", nargs="*", default=list(TASKS))
+    parser.add_argument("--tuners", nargs="*", default=list(TUNERS))
     parser.add_argument("--table-only", action="store_true", help="of what is in the cache")
     parser.add_argument("--storage", type=Path, default=STORAGE)
     given = parser.parse_args()
     tasks = given.tasks[:1] if given.quick else given.tasks
-    tuners = ["random", "bayesian"] if given.quick else list(TUNERS)
+    tuners = ["random", "bayesian"] if given.quick else given.tuners
     repeats = 1 if given.quick else 3
     if not given.table_only:
         work(tasks, tuners, repeats, given.storage)
-    found = collect(given.storage, tasks, tuners, repeats)
+    found = collect(given.storage, tasks, ["random", "bayesian"] if given.quick else list(TUNERS), repeats)
     write(found, "rl_seeds_quick" if given.quick else "rl_seeds")
     print(markdown(found))
 

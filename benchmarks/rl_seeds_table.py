@@ -88,15 +88,22 @@ def _mean(values: Sequence[float | None]) -> float:
 def _compared(
     rows: Sequence[Mapping[str, Any]], defaults: Mapping[int, float | None], repeats: int
 ) -> dict[str, Any]:
-    """Tuners with the most repeats against each other, run by run within each repeat."""
+    """The tuners against each other, run by run, over the repeats that all with more than one have finished."""
     by_tuner: dict[str, dict[str, Any]] = {}
     for row in rows:
         by_tuner.setdefault(row["tuner"], {})[str(row["repeat"])] = row["testing"]
-    most = max(len(runs) for runs in by_tuner.values())
-    methods = [Method(tuner, runs) for tuner, runs in by_tuner.items() if len(runs) == most]
-    methods.append(Method("defaults", dict.fromkeys(methods[0].runs, defaults), tuned=False))
+    enough = min(2, max(map(len, by_tuner.values())))
+    judged = {tuner: runs for tuner, runs in by_tuner.items() if len(runs) >= enough}
+    shared = sorted(set.intersection(*(set(runs) for runs in judged.values())))
+    methods = [Method(tuner, {key: runs[key] for key in shared}) for tuner, runs in judged.items()]
+    methods.append(Method("defaults", dict.fromkeys(shared, defaults), tuned=False))
     told = compare(methods, direction="maximize", metric="return").to_dict()
-    return {"repeats": most, "wanted": repeats, "summaries": told["summaries"], "effects": told["effects"]}
+    return {
+        "repeats": len(shared),
+        "wanted": repeats,
+        "summaries": told["summaries"],
+        "effects": told["effects"],
+    }
 
 
 def write(found: Mapping[str, Any], name: str = "rl_seeds") -> None:
@@ -121,27 +128,32 @@ def _gap_table(told: Mapping[str, Any]) -> list[str]:
         "brackets); 5 tuning seeds, 10 testing seeds, equal FLOPs.",
         "",
         "| tuner | configurations | runs (stopped early) | TFLOP | best mean seen in tuning "
-        "| our estimate of the chosen | on testing seeds | gap of the best seen | gap of the estimate |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| our estimate of the chosen | on testing seeds | gap of the best seen | gap of the estimate "
+        "| its 95 % interval holds the testing mean |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for tuner in dict.fromkeys(row["tuner"] for row in told["studies"]):
         mine = [row for row in told["studies"] if row["tuner"] == tuner]
         tested = [_mean(list(row["testing"].values())) for row in mine]
         best, guess = [row["best_seen"] for row in mine], [row["estimate"][0] for row in mine]
+        held = sum(row["estimate"][1] <= t <= row["estimate"][2] for row, t in zip(mine, tested, strict=True))
         lines.append(
             f"| {tuner} | {_average([row['configurations'] for row in mine])} "
             f"| {_average([row['runs'] for row in mine])} ({_average([row['stopped'] for row in mine])}) "
             f"| {sum(row['flops'] for row in mine) / len(mine) / 1e12:.3f} | {_listed(best)} | {_listed(guess)} "
             f"| {_listed(tested)} | {_listed([b - t for b, t in zip(best, tested, strict=True)])} "
-            f"| {_listed([g - t for g, t in zip(guess, tested, strict=True)])} |"
+            f"| {_listed([g - t for g, t in zip(guess, tested, strict=True)])} | {held} of {len(mine)} |"
         )
-    lines.append(f"| defaults | – | – | – | – | – | {_mean(list(told['defaults'].values())):.1f} | – | – |")
+    lines.append(
+        f"| defaults | – | – | – | – | – | {_mean(list(told['defaults'].values())):.1f} | – | – | – |"
+    )
     return lines
 
 
 def _effect_table(told: Mapping[str, Any]) -> list[str]:
     lines = [
-        "| pair, on testing seeds | better by (interquartile mean) [95 %] | probability of improvement [95 %] "
+        f"| pair, on testing seeds, {told['repeats']} of {told['wanted']} repeats "
+        "| better by (interquartile mean) [95 %] | probability of improvement [95 %] "
         "| seeds for this difference |",
         "| --- | ---: | ---: | ---: |",
     ]
@@ -167,7 +179,7 @@ def _listed(values: Sequence[float]) -> str:
 
 def svg(found: Mapping[str, Any]) -> str:
     """Every tuner's repeats: best mean seen in tuning, our estimate, and each testing run."""
-    wide, high, left = 460, 300, 60
+    wide, high, left = 520, 330, 60
     panels = []
     for place, (task, told) in enumerate(found.items()):
         groups = [(f"{row['tuner']} {row['repeat'] + 1}", row) for row in told["studies"]]
@@ -178,7 +190,7 @@ def svg(found: Mapping[str, Any]) -> str:
         low, top = min(values), max(values)
 
         def y(value: float, low: float = low, top: float = top) -> float:
-            return 40 + (high - 100) * (top - value) / ((top - low) or 1.0)
+            return 40 + (high - 120) * (top - value) / ((top - low) or 1.0)
 
         step = (wide - left - 10) / (len(groups) + 1)
         marks = [f'<text x="{left}" y="22" class="head">{escape(task)}: return</text>']
@@ -204,7 +216,7 @@ def svg(found: Mapping[str, Any]) -> str:
                     )
                 g = y(row["estimate"][0])
                 marks.append(f'<path d="M{x - 5:.1f} {g - 5:.1f}l10 10m0 -10l-10 10" class="guess"/>')
-            turned = f'transform="translate({x + 4:.1f} {high - 52}) rotate(-40)" text-anchor="end"'
+            turned = f'transform="translate({x + 4:.1f} {high - 72}) rotate(-40)" text-anchor="end"'
             marks.append(f"<text {turned}>{escape(label)}</text>")
         panels.append(f'<g transform="translate({place * wide} 0)">{"".join(marks)}</g>')
     style = (
@@ -218,7 +230,7 @@ def svg(found: Mapping[str, Any]) -> str:
         '<path d="M160 -9l10 10m0 -10l-10 10" class="guess"/><text x="174">estimate of the chosen</text>'
         '<circle cx="310" cy="-4" r="3" class="test"/><text x="318">testing runs, and their mean</text></g>'
     )
-    width = max(wide * len(found), 520)
+    width = max(wide * len(found), 560)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{high}" viewBox="0 0 {width} {high}">'
         f'<style>{style}</style><rect width="100%" height="100%" fill="#fff"/>{"".join(panels)}{key}</svg>\n'
