@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.errors import InputError
-from scaling.report.blocks import Block, Checks, Code, Columns, Details, Figure, Table, Text, Tile, Tiles
+from scaling.report.blocks import Block, Checks, Columns, Details, Figure, Table, Text, Tile, Tiles
 from scaling.report.figures import Band, Points, influence, law_curve, parity, residuals
 from scaling.report.numbers import count, number, percent
 from scaling.report.page import Page
+from scaling.report.provenance import data_blocks, made_blocks, titled
 
 if TYPE_CHECKING:
     from scaling.backtest import Backtest
@@ -24,15 +23,6 @@ __all__ = ["fit_page", "write_fit_report"]
 
 Array = NDArray[np.float64]
 LEVEL = 0.9
-#: What stands on axes.
-TITLES = {
-    "flops": "training compute 6ND (FLOP)",
-    "params": "parameters N",
-    "tokens": "training tokens D",
-    "unique_tokens": "unique tokens U",
-    "loss": "loss (nats per token)",
-    "examples": "training examples",
-}
 
 
 def write_fit_report(fitted: Any, path: str | Path, *, backtest: bool = True) -> Path:
@@ -72,8 +62,8 @@ def fit_page(fitted: FittedLaw, *, backtest: bool = True) -> Page:
     page.section("Residuals", *_residuals(fitted))
     page.section("Influence", *_influence(fitted))
     page.section("Backtest", *_backtested(fitted, tested))
-    page.section("Data", *_data(fitted))
-    page.section("How it was made", *_made(fitted))
+    page.section("Data", *data_blocks(fitted))
+    page.section("How it was made", *made_blocks(fitted))
     return page
 
 
@@ -83,10 +73,6 @@ def _axis(fitted: FittedLaw) -> tuple[str, Array]:
         return "flops", 6.0 * fitted.inputs["params"] * fitted.inputs["tokens"]
     name = next(iter(fitted.inputs))
     return name, fitted.inputs[name]
-
-
-def _titled(name: str) -> str:
-    return TITLES.get(name, name)
 
 
 def _spread(fitted: FittedLaw) -> float:
@@ -209,7 +195,7 @@ def _curve(fitted: FittedLaw) -> list[Block]:
     figure = law_curve(
         [measured],
         [Band(grid, value, low, high, name=f"prediction, {percent(LEVEL, 2)} interval")],
-        x_title=_titled(name),
+        x_title=titled(name),
         y_title=f"{fitted.output} ({fitted.law.unit})" if fitted.law.unit else fitted.output,
         x_log=name != "loss",
         mark_range=(float(along.min()), float(along.max())),
@@ -288,12 +274,12 @@ def _residuals(fitted: FittedLaw) -> list[Block]:
             residuals(
                 values,
                 scale * fitted.residuals,
-                x_title=_titled(key),
+                x_title=titled(key),
                 y_title=title,
                 spread=scale * _spread(fitted),
                 hover=_hover(fitted),
             ),
-            f"Over {_titled(key)}; grey is twice the typical residual.",
+            f"Over {titled(key)}; grey is twice the typical residual.",
             360,
         )
         for key, values in columns.items()
@@ -380,7 +366,7 @@ def _backtested(fitted: FittedLaw, tested: Backtest | None) -> list[Block]:
     ]
     return [
         Text(
-            f"The law fitted to the smaller runs only (by {_titled(tested.axis)}), and asked for the "
+            f"The law fitted to the smaller runs only (by {titled(tested.axis)}), and asked for the "
             "larger ones that it "
             f"had not seen. {percent(tested.coverage, 3)} of {len(table)} lie inside their "
             f"{percent(tested.level, 2)} "
@@ -390,49 +376,3 @@ def _backtested(fitted: FittedLaw, tested: Backtest | None) -> list[Block]:
         Figure(figure, "Larger runs, predicted from smaller ones, with their intervals.", 420),
         Table(heads, rows, "One row a cutoff."),
     ]
-
-
-def _data(fitted: FittedLaw) -> list[Block]:
-    ranges = [
-        [_titled(name), count(float(values.min())), count(float(values.max())), len(np.unique(values))]
-        for name, values in {**fitted.inputs, fitted.output: fitted.target}.items()
-    ]
-    aside = (
-        f"; {fitted.runs.set_aside} unfinished or failed runs were set aside" if fitted.runs.set_aside else ""
-    )
-    columns = [*fitted.inputs, fitted.output]
-    every = zip(*fitted.inputs.values(), fitted.target, fitted.fitted_values, strict=True)
-    return [
-        Table(["column", "smallest", "largest", "distinct"], ranges, f"{fitted.runs.n} runs{aside}."),
-        Details("All runs", [Table([*columns, "law"], [list(map(float, row)) for row in every], limit=300)]),
-    ]
-
-
-def _made(fitted: FittedLaw) -> list[Block]:
-    options = fitted.options
-    command = (
-        f"scaling fit {Path(fitted.runs.source).name} --law {fitted.law.name} --loss {options.loss} "
-        f"--delta {options.delta:g} --bootstrap {options.bootstrap} --seed {options.seed} -o law.json"
-    )
-    if fitted.runs.columns:
-        command += " --columns " + ",".join(
-            f"{ours}={theirs}" for ours, theirs in fitted.runs.columns.items()
-        )
-    facts: list[list[object]] = [
-        ["law", fitted.law.citation],
-        ["runs", fitted.runs.source],
-        ["SHA-256 of the runs", fitted.runs.sha256],
-        ["summed objective", f"{fitted.objective:.12g}"],
-        ["starts that reached it", f"{fitted.reached} of {fitted.starts}"],
-        ["gradient vanished", fitted.converged],
-        ["Python", platform.python_version()],
-    ]
-    facts += [[name, _version(name)] for name in ("foretune", "numpy", "scipy", "pandas")]
-    return [Code(command), Table(["what", "value"], facts)]
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
