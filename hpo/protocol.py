@@ -230,7 +230,7 @@ def _tuning(
         fixed,
         _allocation(config, space),
         config.seeds.tuning,
-        lambda number: sampler_for(sampler, space, number),
+        lambda number: sampler_for(sampler, space, number, fixed),
         watcher.finished,
     )
     watcher.resumed(section.name, source.ledger)
@@ -319,7 +319,8 @@ def _check_names(config: StudyConfig, source: str) -> None:
                 remedy=f"{hint}known are {', '.join((*SAMPLERS, LADDER))}",
             )
         try:
-            sampler_for(sampler, space, 0)
+            for fixed in config.variants:
+                sampler_for(sampler, space, 0, fixed)
         except InputError as error:
             raise InputError(
                 error.message, source=source, key=error.key or key, remedy=error.remedy

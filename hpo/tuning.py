@@ -24,7 +24,9 @@ __all__ = ["Given", "InTurn", "Together", "Tuning", "sampler_for"]
 Listener = Callable[[Job, RunRecord], None]
 
 
-def sampler_for(config: SamplerConfig, space: Space, number: int) -> BaseSampler:
+def sampler_for(
+    config: SamplerConfig, space: Space, number: int, fixed: Mapping[str, Any] | None = None
+) -> BaseSampler:
     """The sampler that draws configuration ``number``.
 
     Made anew for each from the study's seed and the number, so that a resumed study draws what an uninterrupted one
@@ -37,6 +39,10 @@ def sampler_for(config: SamplerConfig, space: Space, number: int) -> BaseSampler
         options = {"space": space.distributions(), **options}
         if space.conditional:
             options.setdefault("active", space.active)
+        if options.get("prior") is not None:
+            from hpo.samplers.prior import prior_from_law
+
+            options["prior"] = prior_from_law(options["prior"], fixed or {}, space.distributions())
     seed = config.seed if config.name in ("bayesian", "sobol") else derive(config.seed, number)
     sampler = make_sampler(config.name, seed, **options)
     if config.name == "sobol" and not space.conditional:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from hpo.samplers.acquisition import FeasibleLogEI
+    from hpo.samplers.prior import Prior
 
 __all__ = ["BayesianSampler"]
 
@@ -51,6 +52,8 @@ class BayesianSampler(BaseSampler):
             Otherwise it is the union of what trials have suggested.
         active: For conditional parameters; ``None`` learns from the trials which choices activate which parameters.
         candidates: Propose only these configurations, each once, as long as there are any.
+        prior: Where the best values probably lie, from a law (:mod:`hpo.samplers.prior`): the first configuration is
+            its prediction, the others of the start are drawn from it, and the search leans towards it ever less.
     """
 
     def __init__(
@@ -61,9 +64,11 @@ class BayesianSampler(BaseSampler):
         space: Mapping[str, BaseDistribution] | None = None,
         active: Active | None = None,
         candidates: Sequence[Mapping[str, Any]] | None = None,
+        prior: Prior | None = None,
     ) -> None:
         self.seed = secrets.randbits(63) if seed is None else seed
         self.startup = startup
+        self.prior = prior
         self._space = None if space is None else dict(space)
         self.active = active
         self.candidates = None if candidates is None else [dict(candidate) for candidate in candidates]
@@ -138,6 +143,7 @@ class _Proposal:
         self.active = sampler.active or learned_activity(self.landscape.observations, space)
         self.rng = np.random.default_rng([sampler.seed, number])
         self.seed = sampler.seed
+        self.prior = sampler.prior
         self.startup = sampler.startup or min(max(2 * len(space), 4), 12)
         self.tried = {_key(o.params) for o in self.landscape.observations}
         everything = sampler.candidates or []
@@ -156,7 +162,7 @@ class _Proposal:
         if self.candidates:
             from hpo.samplers.acquisition import evaluate
 
-            scores = evaluate(self._acquisition(), self.features)
+            scores = evaluate(self._acquisition(), self.features) + self._leaning(self.candidates)
             return self.candidates[int(np.argmax(scores))]
         return self._search()
 
@@ -167,9 +173,14 @@ class _Proposal:
         if self.number:  # scipy cannot forward by nothing
             engine.fast_forward(self.number)
         unit = engine.random(1)[0]
+        drawn = self.encoding.decode(unit)
+        if self.prior is not None:
+            if self.number == 0:
+                unit = np.full_like(unit, 0.5)  # the prediction itself
+            drawn = self.prior.place(drawn, dict(zip(self.encoding.names, unit.tolist(), strict=True)))
         if not self.candidates:
-            return self.encoding.decode(unit)
-        distance = self.features - self.encoding.encode([self.encoding.decode(unit)])
+            return drawn
+        distance = self.features - self.encoding.encode([drawn])
         return self.candidates[int(np.argmin((distance**2).sum(1)))]
 
     def _acquisition(self) -> FeasibleLogEI:
@@ -189,6 +200,8 @@ class _Proposal:
         pool = np.vstack([drawn, self._around(leaders, _SCREENED // 2, 0.1)])
         for radius in (0.05, 0.02, 0.0):
             scores = evaluate(acquisition, self._place(pool))
+            if self.prior is not None:
+                scores = scores + self._leaning([self.encoding.decode(unit) for unit in pool])
             order = np.argsort(-scores, kind="stable")
             if radius:
                 leaders = pool[order[:5]]
@@ -204,7 +217,14 @@ class _Proposal:
             self.encoding.move(proposal, end) for proposal, end in zip(proposals, ends, strict=True)
         ]
         scores = evaluate(acquisition, self.encoding.encode([self._visible(c) for c in proposals]))
+        scores = scores + self._leaning(proposals)
         return proposals[int(np.argmax(scores))]
+
+    def _leaning(self, configurations: Sequence[Mapping[str, Any]]) -> Array:
+        """What the prior adds to the log acquisition. Shape: ``(n,)``."""
+        if self.prior is None:
+            return np.zeros(len(configurations))
+        return self.prior.power(len(self.landscape.measured)) * self.prior.log_density(configurations)
 
     def _place(self, units: Array) -> Array:
         if self.active is None:
