@@ -28,7 +28,11 @@ def demo(
     from studies.demo.findings import summarise
     from studies.demo.report import write_report
 
-    outcome = run_demo(plan.reduced() if reduced else plan.full(), folder, engine=engine)
+    try:
+        outcome = run_demo(plan.reduced() if reduced else plan.full(), folder, engine=engine)
+    except KeyboardInterrupt:  # typer would end without a word
+        say("interrupted; the same command goes on from here")
+        raise typer.Exit(130) from None
     say("[bold]5[/]     Write the report")
     findings = summarise(outcome)
     report = write_report(outcome, findings)
