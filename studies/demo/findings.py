@@ -183,8 +183,11 @@ def summarise(outcome: Outcome) -> Findings:
 def _measured_at_target(outcome: Outcome) -> list[Measured]:
     frame = outcome.target_runs
     listed = []
+    # A configuration that is there twice has been trained once, and is recorded under its first role.
+    first: dict[tuple[float, int], str] = {}
     for one in outcome.candidates:
-        rows = frame[(frame["lr"] == one.lr) & (frame["configuration"].notna()) & (frame["role"] == one.role)]
+        role = first.setdefault((one.lr, one.batch_size), one.role)
+        rows = frame[frame["role"] == role]
         listed.append(_measured(one.role, rows, one.lr, one.batch_size))
     return listed
 

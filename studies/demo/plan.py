@@ -84,4 +84,7 @@ def candidates(
         Candidate(f"batch / {wide:g}", lr, round(batch / wide)),
     ]
     # Rounded, so that a run that is started again asks for the very same configuration.
-    return [Candidate(one.role, float(f"{one.lr:.4g}"), max(64, one.batch_size)) for one in listed]
+    rounded = [Candidate(one.role, float(f"{one.lr:.4g}"), max(64, one.batch_size)) for one in listed]
+    # Around a prediction of the smallest batch there may be nothing new.
+    known = {(one.lr, one.batch_size) for one in rounded[:3]}
+    return rounded[:3] + [one for one in rounded[3:] if (one.lr, one.batch_size) not in known]
