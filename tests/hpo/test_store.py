@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
-from store_kit import StoreContract
 
 from hpo.store import name_of, open_storage
 from scaling.errors import InputError
+from tests.hpo.store_kit import StoreContract
 
 
 class TestSQLite(StoreContract):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from executor_kit import ExecutorContract, Listed, objective
 
 from hpo.allocation.base import Wait
 from hpo.execution import Executor, Task
 from hpo.execution.inline import InlineExecutor
+from tests.hpo.execution.executor_kit import ExecutorContract, Listed, objective
 
 
 class TestInline(ExecutorContract):

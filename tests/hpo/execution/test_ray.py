@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from executor_kit import ExecutorContract, Listed, objective
 
 from hpo.config.model import SchedulerConfig
 from hpo.execution import Executor, Task
 from hpo.space import Space
 from scaling.errors import InputError
+from tests.hpo.execution.executor_kit import ExecutorContract, Listed, objective
 
 pytestmark = pytest.mark.slow
 

@@ -6,10 +6,10 @@ import warnings
 
 import optuna
 import pytest
-from kit import Make, OptunaContract, OurContract
 
 import hpo.samplers
 from scaling.errors import InputError
+from tests.hpo.samplers.kit import Make, OptunaContract, OurContract
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

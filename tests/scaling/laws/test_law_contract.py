@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from law_contract import CASES, Case, inputs
 
 from scaling.errors import InputError
 from scaling.fitting import solve, solve_many
 from scaling.laws import LAWS
 from scaling.laws.registry import law_from_dict, law_to_dict
+from tests.scaling.laws.law_contract import CASES, Case, inputs
 
 pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
