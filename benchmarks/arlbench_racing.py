@@ -1,7 +1,7 @@
 """Racing with our sampler against fixed seeds and a plain race, on ARLBench's landscapes of reward.
 
-256 configurations x 10 seeds a task, at full length. Each repeat draws 5 tuning seeds and spends 60 trainings; regret is
-that of the chosen configuration's mean on the other 5 seeds against the best of the 256, as a share of the range of
+256 configurations x 10 seeds a task, at full length. Each repeat draws 5 tuning seeds and spends 60 trainings; regret
+is that of the chosen configuration's mean on the other 5 seeds against the best of the 256, as a share of the range of
 configuration means. A run that diverged is a failure: a configuration that diverges on a testing seed scores as the
 worst of the task.
 
@@ -332,9 +332,11 @@ def write(summary: dict[str, Any], path: Path) -> None:
         f"Configurations tried: {summary['configurations tried']}. CPU seconds a study: "
         f"{summary['seconds of CPU a study']}.",
         "",
-        f"Pendulum: of {pendulum['studies']} studies, {pendulum['chose a configuration that diverged when tuned']} chose "
-        "a configuration of which a tuning seed had diverged (seeds it was not run on included), "
-        f"{pendulum['chose a configuration that diverged on a testing seed']} one of which a testing seed did.",
+        f"Pendulum: of {pendulum['studies']} studies, "
+        f"{pendulum['chose a configuration that diverged when tuned']} chose a configuration that diverges on a "
+        "tuning seed (seeds it was not run on included), "
+        f"{pendulum['chose a configuration that diverged on a testing seed']} one that does on a testing "
+        "seed.",
         "",
         "| task | " + " | ".join(summary["regret"]) + " |",
         "| --- |" + " --- |" * len(summary["regret"]),

@@ -42,7 +42,7 @@ class Table:
     """One data set.
 
     Attributes:
-        values: ``10 x 10 x 3 x 10 x 10 x 5``; balanced validation accuracy by the place of each parameter, and training.
+        values: ``10 x 10 x 3 x 10 x 10 x 5``; validation accuracy by the place of each parameter, and training.
         truth: Their mean over trainings.
     """
 
@@ -183,8 +183,8 @@ def write(summary: dict[str, Any], path: Path) -> None:
     """The summary as JSON, and as a table to read."""
     path.with_suffix(".json").write_text(json.dumps(summary, indent=1) + "\n")
     lines = [
-        f"HPOBench MLP, {summary['tables']} tables x {summary['seeds']} seeds, {BUDGET} evaluations a study; shares of the "
-        "range of configuration means. In brackets: 95 % bootstrap intervals.",
+        f"HPOBench MLP, {summary['tables']} tables x {summary['seeds']} seeds, {BUDGET} evaluations a study; shares of "
+        "the range of configuration means. In brackets: 95 % bootstrap intervals.",
         "",
         "| | " + " | ".join(METHODS) + " |",
         "| --- |" + " --- |" * len(METHODS),

@@ -78,7 +78,7 @@ def test_avoids_where_runs_fail() -> None:
 
     study.optimize(cliff, n_trials=30)
     failed = [trial.number for trial in study.trials if trial.state == optuna.trial.TrialState.FAIL]
-    assert sum(number >= 15 for number in failed) <= 6
+    assert sum(number >= 15 for number in failed) <= 9  # 15 of 15 where failures only lower a probability
     assert study.best_params["x"] > 0.5
 
 
