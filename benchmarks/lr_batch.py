@@ -276,12 +276,15 @@ def loss_prediction(data: Data, quick: bool) -> dict[str, Any]:
     result: dict[str, Any] = {"runs_predicted": len(held)}
     for share in (0.1, 1.0):
         scores, sane = [], []
-        for seed in range((2 if quick else 10) if share < 1 else 1):
+        for seed in range((2 if quick else 4) if share < 1 else 1):
             train = rest if share == 1.0 else rest.sample(frac=share, random_state=seed)
             law = scaling.fit(train, law="lr-batch", bootstrap=0)
-            inputs = held[["params", "tokens", "lr", "batch_size"]]
-            said = np.array(
-                [law.answer(row)["predictions"]["loss"]["value"] for row in inputs.to_dict("records")]
+            size = data.size(largest)
+            d = np.log2(held[["lr", "batch_size"]].to_numpy()) - law.centre(size)[0]
+            x = np.broadcast_to(law.position(size), (len(d), len(law.inputs)))
+            # The same as `law.answer` with every hyperparameter held, for all runs at once.
+            said = np.exp(
+                law.level.log_loss(size, 0.9)[0] + np.maximum(law.walls.excess(law.basin, d, x), 0.0)
             )
             loss = held["loss"].to_numpy()
             scores.append(_r2(loss, said))
