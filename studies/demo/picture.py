@@ -90,9 +90,9 @@ def put_summary(text: str, path: Path) -> bool:
     """Put the ten lines between the markers of a Markdown file; returns whether it has any."""
     content = path.read_text(encoding="utf-8") if path.is_file() else ""
     block = f"<!-- demo:begin -->\n```text\n{text.strip()}\n```\n<!-- demo:end -->"
-    changed, found = re.subn(
-        r"<!-- demo:begin -->.*?<!-- demo:end -->", lambda _: block, content, flags=re.DOTALL
-    )
+    # Markers stand on lines of their own; prose may speak of them.
+    marked = re.compile(r"^<!-- demo:begin -->$.*?^<!-- demo:end -->$", re.DOTALL | re.MULTILINE)
+    changed, found = marked.subn(lambda _: block, content), marked.search(content)
     if found:
         path.write_text(changed, encoding="utf-8")
     return bool(found)
