@@ -92,7 +92,7 @@ def put_summary(text: str, path: Path) -> bool:
     block = f"<!-- demo:begin -->\n```text\n{text.strip()}\n```\n<!-- demo:end -->"
     # Markers stand on lines of their own; prose may speak of them.
     marked = re.compile(r"^<!-- demo:begin -->$.*?^<!-- demo:end -->$", re.DOTALL | re.MULTILINE)
-    changed, found = marked.subn(lambda _: block, content), marked.search(content)
+    changed, found = marked.subn(lambda _: block, content)
     if found:
         path.write_text(changed, encoding="utf-8")
     return bool(found)
