@@ -18,6 +18,7 @@ from scaling.sweep.law import PLATEAU, FittedSweep, HyperLaw
 from scaling.sweep.level import fit_level
 from scaling.sweep.pooled import PooledFit, fit_pooled
 from scaling.sweep.problem import Prior
+from scaling.sweep.shared import fit_shared
 from scaling.sweep.steplaw import fit_rule
 from scaling.sweep.table import DEFAULT_CENTRE, Sweep, build_sweep
 from scaling.sweep.walls import fit_walls
@@ -135,6 +136,7 @@ def fit_sweep(
         options,
         _line(sweep),
         fit_walls(fit) if joint else None,
+        fit_shared(fit),
     )
 
 

@@ -16,6 +16,7 @@ from scaling.errors import InputError
 from scaling.sweep.basin import Basin, best_given, contour, excess, extent
 from scaling.sweep.level import Level
 from scaling.sweep.problem import features
+from scaling.sweep.shared import Shared
 from scaling.sweep.walls import Walls
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class FittedSweep:
         line: Input that was merged away to how it moves with the one that was kept:
             ``{name: (log2 at the middle, slope, kept)}``.
         walls: Correction of the basin far from its bottom (joint mode); ``None`` without it.
+        shared: What cells of one model size have in common, added to the law near measured sizes; ``None`` without.
     """
 
     method: str
@@ -97,6 +99,7 @@ class FittedSweep:
     options: dict[str, Any] = field(default_factory=dict)
     line: dict[str, tuple[float, float, str]] = field(default_factory=dict)
     walls: Walls | None = None
+    shared: Shared | None = None
 
     @property
     def params(self) -> dict[str, float]:
@@ -167,10 +170,12 @@ class FittedSweep:
         return np.asarray([np.log2(checked[name]) for name in self.inputs]) - self.x_mid
 
     def centre(self, inputs: Mapping[str, float]) -> tuple[Array, Array]:
-        """log2 of the optimum and the standard deviation of the law there. Shapes ``(P,)``."""
+        """log2 of the optimum (law and common offset of its model size) and the law's deviation. Shapes ``(P,)``."""
         x = self.position(inputs)
         rows = [features(law.features, self.inputs, x, self.ratio_mid) for law in self.hypers]
         middle = np.array([row @ law.beta for row, law in zip(rows, self.hypers, strict=True)])
+        if self.shared is not None:
+            middle = middle + self.shared.shift(self.inputs, x)
         spread = np.array(
             [
                 np.sqrt(np.maximum(row @ law.covariance @ row, 0.0))
@@ -348,6 +353,7 @@ class FittedSweep:
         stored["hypers"] = [asdict(law) for law in self.hypers]
         stored["basin"] = None if self.basin is None else asdict(self.basin)
         stored["walls"] = None if self.walls is None else self.walls.to_dict()
+        stored["shared"] = None if self.shared is None else self.shared.to_dict()
         stored["level"] = None if self.level is None else asdict(self.level)
         stored["checks"] = [check.to_dict() for check in self.checks]
         stored["params"] = self.params
@@ -405,5 +411,6 @@ def _read(stored: Mapping[str, Any]) -> FittedSweep:
         runs=dict(stored["runs"]),
         options=dict(stored["options"]),
         walls=None if stored.get("walls") is None else Walls.from_dict(stored["walls"]),
+        shared=None if stored.get("shared") is None else Shared.from_dict(stored["shared"]),
         line={name: (float(a), float(b), str(c)) for name, (a, b, c) in stored["line"].items()},
     )

@@ -17,9 +17,9 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 #: Runs further above their cell's best than this are outside the basin,
-_REACH = 0.04
+_REACH = 0.03
 #: unless fewer than this share of the cell's runs would be left; but never those above _FAR.
-_SHARE = 0.5
+_SHARE = 0.35
 _FAR = 0.4
 #: Residuals beyond this many standard deviations count linearly.
 HUBER = 1.5
