@@ -7,6 +7,7 @@ import os
 import pickle
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,7 @@ CHEAP, TEST = 6.5e18, 3e19
 SWEEP_FLOPS = 2.43e23
 RUNS, BUDGET, FIRST, ROUND = 150, 3.6e20, 30, 24
 TARGET = {"params": 1e9, "tokens": 1e11}
+ALONE = "no offset shared by cells of one model size"
 FIXED = (131072.0, 262144.0, 524288.0, 1048576.0, 2097152.0)
 
 
@@ -143,19 +145,29 @@ def form(data: Data, quick: bool) -> dict[str, Any]:
         "cut_after_cells": list(cuts),
         "scored_on": f"cells above the cut and below {TEST:g} FLOP",
     }
-    for name, options in {"bend shrunk (used)": {}, "no bend": {"bend": False}}.items():
+    below = list(range(data.test[0]))
+    for name, options in {"used": {}, "no bend": {"bend": False}, ALONE: {}}.items():
         means = []
         for cut in cuts[:2] if quick else cuts:
             law = scaling.fit(
                 data.rows(list(range(cut))), law="lr-batch", level=False, joint=False, bootstrap=0, **options
             )
-            means.append(float(data.gaps(law, list(range(cut, data.test[0])))[:, 0].mean()))
+            law = replace(law, shared=None) if name == ALONE else law
+            means.append(float(data.gaps(law, below[cut:])[:, 0].mean()))
         result[name] = {"means": means, "mean": float(np.mean(means))}
     rule = []
     for cut in cuts[:2] if quick else cuts:
         law = scaling.fit(data.rows(list(range(cut))), law="lr-batch", method="step-law")
-        rule.append(float(data.gaps(law, list(range(cut, data.test[0])))[:, 0].mean()))
+        rule.append(float(data.gaps(law, below[cut:])[:, 0].mean()))
     result["step-law rule"] = {"means": rule, "mean": float(np.mean(rule))}
+    pool, scored = data.rows(data.cheap), below[len(data.cheap) :]
+    laws = [_replay(data, pool, seed)[1] for seed in range(4 if quick else 24)]
+    for name, chosen in (
+        ("planned", laws),
+        ("planned, " + ALONE, [replace(law, shared=None) for law in laws]),
+    ):
+        gaps = [float(data.gaps(law, scored)[:, 0].mean()) for law in chosen]
+        result[name] = {"median": float(np.median(gaps)), "p90": float(np.quantile(gaps, 0.9))}
     return result
 
 
@@ -390,9 +402,17 @@ def _table(results: dict[str, Any]) -> str:
         ),
         (
             "choice of form, on smaller cells alone: mean gap",
-            _percent(f["bend shrunk (used)"]["mean"]),
+            _percent(f["used"]["mean"]),
             "",
-            f"without the bend {_percent(f['no bend']['mean'])}; rule {_percent(f['step-law rule']['mean'])}",
+            f"without the bend {_percent(f['no bend']['mean'])}; without what cells of one model size share "
+            f"{_percent(f[ALONE]['mean'])}; rule {_percent(f['step-law rule']['mean'])}",
+        ),
+        (
+            "planned runs, on smaller cells alone: median gap (90th percentile)",
+            f"{_percent(f['planned']['median'])} ({f['planned']['p90']:.3f} %)",
+            "",
+            f"without what cells of one model size share {_percent(f['planned, ' + ALONE]['median'])} "
+            f"({f['planned, ' + ALONE]['p90']:.3f} %)",
         ),
         (
             f"planned runs ({p['plan']['runs']:.0f} runs, {p['plan']['flops']:.2e} FLOP): median gap over "
