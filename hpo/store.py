@@ -67,6 +67,9 @@ def open_storage(where: str | Path | BaseStorage | None = None, *, must_exist: b
     if url == "memory://":
         return optuna.storages.InMemoryStorage()
     scheme, _, rest = url.partition("://")
+    if scheme == "postgresql":
+        # SQLAlchemy 2.1 looks for another driver than 2.0 unless told; the extra `postgresql` brings this one.
+        url = f"postgresql+psycopg2://{rest}"
     if scheme in ("sqlite", "journal"):
         _check_file(Path(rest.removeprefix("/")), url, must_exist)
     if scheme == "journal":
@@ -112,7 +115,14 @@ def _database(url: str, *, sqlite: bool) -> BaseStorage:
     options: dict[str, Any] = {"connect_args": {"timeout": 60}} if sqlite else {"pool_pre_ping": True}
     try:
         storage = RDBStorage(url, engine_kwargs=options)
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
+    except ImportError:
+        raise InputError(
+            "cannot be opened: its driver is not installed here",
+            source=_without_password(url),
+            key="--storage",
+            remedy="for PostgreSQL: pip install 'foretune[postgresql]'",
+        ) from None
+    except (sqlalchemy.exc.SQLAlchemyError, ValueError, RuntimeError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise InputError(
             f"cannot be opened ({reason})",

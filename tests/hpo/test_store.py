@@ -50,7 +50,7 @@ class TestPostgreSQL(StoreContract):
     def _database(self) -> Iterator[None]:
         import sqlalchemy
 
-        server = os.environ["FORETUNE_TEST_POSTGRES"]
+        server = os.environ["FORETUNE_TEST_POSTGRES"].replace("postgresql://", "postgresql+psycopg2://")
         name = f"foretune_{uuid.uuid4().hex[:12]}"
         engine = sqlalchemy.create_engine(server, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
