@@ -28,29 +28,50 @@ class Settings:
 
     Attributes:
         tail: log of the tail exponent a that is expected before seeing anything.
-        pull: How strongly a is held there: weight of its squared distance in logs against the squared relative error
-            of pass@k. It decides where success is so rare that the curve does not bend.
+        spread: Scale of the Cauchy distribution of log a around it. Its heavy tails hold a loosely where the curve
+            says clearly something else, and firmly where the curve says little.
+        misfit: How far real curves are from the Beta law, relative to how far they bend: by how much
+            log pass@k rises less than log k.
         weight: pass@k counts as k to this power: the largest k say most about what lies beyond them.
     """
 
-    tail: float = float(np.log(0.3))
-    pull: float = 0.01
-    weight: float = 2.0
+    tail: float = float(np.log(0.33))
+    spread: float = 0.14
+    misfit: float = 0.03
+    weight: float = 3.0
 
 
 #: Chosen on Pythia models on MATH, each model with settings from the others (``benchmarks/pass_at_k.py``).
 DEFAULT = Settings()
-#: Spread of log a over those models, for intervals.
+#: Spread of log a over those models with the one that is far from the rest, for intervals.
 TAIL_SPREAD = 0.5
+#: From here on Stirling's series with three terms is exact to double precision (error below 1e-15).
+STIRLING_FROM = 20
+
+
+def _log_rise(x: Array, a: Array) -> Array:
+    """``log Gamma(x + a) - log Gamma(x)`` to full relative precision of what differs in x, also for x >> a."""
+
+    def series(z: Array) -> Array:
+        result: Array = 1 / (12 * z) - 1 / (360 * z**3) + 1 / (1260 * z**5)
+        return result
+
+    low = sum((np.log1p(a / (x + i)) for i in range(STIRLING_FROM)), np.zeros(np.broadcast(x, a).shape))
+    high = x + STIRLING_FROM
+    stirling = (high - 0.5) * np.log1p(a / high) + a * np.log(high + a) - a + series(high + a) - series(high)
+    result: Array = stirling - low
+    return result
 
 
 def beta_pass_at_k(a: ArrayLike, b: ArrayLike, k: ArrayLike) -> Array:
-    """``1 - B(a, b + k) / B(a, b)``: pass@k where success rates are Beta(a, b) distributed over the "
-    "problems."""
-    from scipy.special import betaln
+    """``1 - B(a, b + k) / B(a, b)``: pass@k where success rates are Beta(a, b) distributed over the problems.
 
+    Not by differences of ``betaln``: at b of thousands they carry noise of 1e-7, which drowns the bend of a small
+    pass@k and every numerical derivative of it.
+    """
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    result: Array = -np.expm1(betaln(first, second + np.asarray(k, dtype=np.float64)) - betaln(first, second))
+    allowed = np.asarray(k, dtype=np.float64)
+    result: Array = -np.expm1(_log_rise(second, first) - _log_rise(second + allowed, first))
     return result
 
 
@@ -100,21 +121,75 @@ class PassAtK:
         return low.reshape(np.shape(k)), high.reshape(np.shape(k))
 
 
-def _fit_curve(k: Array, curve: Array, settings: Settings) -> Array:
-    """(a, b) of the Beta law nearest to a curve of pass@k > 0. Shape ``(2,)``."""
-    from scipy.optimize import least_squares
+def _bend(k: Array, curve: Array) -> float:
+    """By how much log pass@k, from the smallest k to the largest, rises less than log k does.
 
-    share = np.sqrt(k**settings.weight / np.sum(k**settings.weight))
+    Zero where success is so rare that the samples do not overlap. To first order it is in proportion to this that any
+    two laws with the same pass@1 differ, so a law's misfit is measured against it.
+    """
+    return float(np.log(k[-1] / k[0]) - np.log(curve[-1] / curve[0]))
 
-    def miss(logs: Array) -> Array:
-        a, b = np.exp(np.clip(logs, -20, 40))
-        relative = np.log(np.maximum(beta_pass_at_k(a, b, k), 1e-300)) - np.log(curve)
-        return np.append(share * relative, np.sqrt(settings.pull) * (logs[0] - settings.tail))
 
-    # b starts where pass@1 = a / (a + b) is met with the expected tail.
-    start = [settings.tail, settings.tail + np.log(max(1 / curve[0] - 1, 1e-6))]
-    found: Array = np.exp(np.clip(least_squares(miss, start, x_scale=[0.3, 1.0], xtol=1e-10).x, -20, 40))
-    return found
+def _bend_noise(n: Array, c: Array, k: Array) -> float:
+    """Standard error of the bend from the samples' randomness: each count Poisson, to first order."""
+    top, first = pass_at_k(n, c, k[-1]).sum(), (c / n).sum()
+    change = pass_at_k(n, np.minimum(c + 1, n), k[-1]) - pass_at_k(n, c, k[-1])
+    return float(np.sqrt(np.sum(c * (change / top - 1 / n / first) ** 2)))
+
+
+def _nearest_b(a: Array, k: Array, curve: Array, share: Array) -> tuple[Array, Array]:
+    """For each a the b whose curve is nearest, by Gauss-Newton in log b, and its weighted squared distance."""
+    tails, step = a[:, None], 1e-5
+    logs = np.log(a) + np.log(max(1 / curve[0] - 1, 1e-6))  # there pass@1 = a / (a + b) is met
+
+    def off(at: Array) -> Array:
+        relative = np.log(np.maximum(beta_pass_at_k(tails, np.exp(at)[:, None], k), 1e-300)) - np.log(curve)
+        result: Array = np.sqrt(share) * relative
+        return result
+
+    for _ in range(12):
+        here = off(logs)
+        slope = (off(logs + step) - here) / step
+        change = np.sum(here * slope, axis=1) / np.maximum(np.sum(slope**2, axis=1), 1e-300)
+        logs = np.clip(logs - np.clip(change, -1.0, 1.0), -20.0, 40.0)
+        if np.abs(change).max() < 1e-6:
+            break
+    return np.exp(logs), np.sum(off(logs) ** 2, axis=1)
+
+
+def _fit_curve(k: Array, curve: Array, settings: Settings, noise: float) -> tuple[float, float]:
+    """(a, b) of the most probable Beta law for a curve of pass@k > 0.
+
+    A Cauchy prior can leave two minima, near the expected tail and where the curve pulls: so log a is searched on a
+    grid, coarse, then fine, each a with its own best b.
+    """
+    share = k**settings.weight / np.sum(k**settings.weight)
+    # A curve without any bend still has rounding errors, hence the floor.
+    doubt = max(float(np.hypot(settings.misfit * _bend(k, curve), noise)), 1e-9)
+    middle, best = settings.tail, (1.0, 1.0)
+    for width, points in ((3.0, 41), (0.15, 31)):
+        logs = middle + np.linspace(-width, width, points)
+        b, distance = _nearest_b(np.exp(logs), k, curve, share)
+        away = (logs - settings.tail) / settings.spread
+        found = int(np.argmin(0.5 * distance / doubt**2 + np.log1p(away**2)))
+        middle, best = float(logs[found]), (float(np.exp(logs[found])), float(b[found]))
+    return best
+
+
+def _other_tail(
+    k: Array, curve: Array, settings: Settings, noise: float, normal: float
+) -> tuple[float, float]:
+    """(a, b) fitted, then with a tail that goes on otherwise than the curve so far says, ``normal`` deviations off.
+
+    Ordinary models differ by ``settings.spread``; as noise hides whether a model is an ordinary one, by
+    ``TAIL_SPREAD``.
+    """
+    a, _ = _fit_curve(k, curve, settings, noise)
+    hidden = noise**2 / max(noise**2 + (settings.misfit * _bend(k, curve)) ** 2, 1e-18)
+    tail = a * np.exp(normal * np.hypot(settings.spread, np.sqrt(hidden) * TAIL_SPREAD))
+    share = k**settings.weight / np.sum(k**settings.weight)
+    b, _ = _nearest_b(np.array([tail]), k, curve, share)
+    return float(tail), float(b[0])
 
 
 def fit_pass_at_k(
@@ -124,6 +199,7 @@ def fit_pass_at_k(
     largest: int | None = None,
     settings: Settings = DEFAULT,
     kind: Literal["problems", "samples"] = "samples",
+    exact: bool = False,
     bootstrap: int = 200,
     seed: int = 0,
 ) -> PassAtK:
@@ -135,6 +211,7 @@ def fit_pass_at_k(
         largest: Largest k whose unbiased estimate is used; the smallest n by default.
         settings: How the tail is fitted.
         kind: What intervals are for: new ``samples`` of these problems, or other ``problems`` like these.
+        exact: Take the unbiased estimates as the curve itself, without noise, as with ``largest`` far below n.
         bootstrap: Replicates for the interval.
         seed: Of the replicates.
 
@@ -152,15 +229,15 @@ def fit_pass_at_k(
     estimates = pass_at_k(n[:, None], c[:, None], k)
     if not c.sum() > 0:
         return PassAtK(float(np.exp(settings.tail)), np.inf, np.empty((0, 2)), 0.0)
-    a, b = _fit_curve(k, estimates.mean(axis=0), settings)
+    a, b = _fit_curve(k, estimates.mean(axis=0), settings, 0.0 if exact else _bend_noise(n, c, k))
     rng = np.random.default_rng(seed)
     draws = []
     for _ in range(bootstrap):
         # A problem's rate given its count under the law, then samples of it: zeros do not stay zeros.
         rows = rng.integers(0, c.size, c.size) if kind == "problems" else np.arange(c.size)
-        again = rng.binomial(n[rows].astype(int), rng.beta(a + c[rows], b + n[rows] - c[rows]))
+        again = rng.binomial(n[rows].astype(int), rng.beta(a + c[rows], b + n[rows] - c[rows])).astype(float)
         curve = pass_at_k(n[rows][:, None], again[:, None], k).mean(axis=0)
         if curve[0] > 0:
-            tail = Settings(rng.normal(settings.tail, TAIL_SPREAD), settings.pull, settings.weight)
-            draws.append(_fit_curve(k, curve, tail))
+            noise = 0.0 if exact else _bend_noise(n[rows], again, k)
+            draws.append(_other_tail(k, curve, settings, noise, float(rng.normal())))
     return PassAtK(float(a), float(b), np.array(draws).reshape(-1, 2), float(c.sum()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from math import comb
 
 import numpy as np
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from scaling.datasets import data_path
 from scaling.errors import InputError
 from scaling.repeated_sampling import (
+    DEFAULT,
+    Settings,
     best_samples,
     beta_pass_at_k,
     fit_pass_at_k,
@@ -53,6 +56,42 @@ def test_the_beta_law_has_a_power_law_tail() -> None:
     assert np.log(missed[0] / missed[1]) / np.log(10) == pytest.approx(0.3, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "k"), [(0.1, 2300.0, 100), (0.3, 1e6, 40), (0.4, 0.01, 5), (2.0, 5.0, 30)]
+)
+def test_the_beta_law_loses_no_digits_where_success_is_rare(a: float, b: float, k: int) -> None:
+    """By hand: after i failures the next succeeds with chance a / (a + b + i)."""
+    missed = sum(math.log1p(-a / (a + b + i)) for i in range(k))
+    assert beta_pass_at_k(a, b, k) == pytest.approx(-math.expm1(missed), rel=1e-8)
+
+
+def test_an_exact_curve_moves_the_tail_only_as_far_as_it_bends() -> None:
+    """A tail far from what is expected is believed where the curve is exact, and not where it is noise."""
+    rate = beta_quantiles(0.1, 2300.0, 400)
+    n = np.full(rate.size, 100_000.0)
+    correct = np.round(n * rate)
+    exact = fit_pass_at_k(n, correct, largest=100, exact=True, bootstrap=0)
+    assert exact.a == pytest.approx(0.1, rel=0.15)
+    rng = np.random.default_rng(0)
+    noisy = fit_pass_at_k(100, rng.binomial(100, rate), bootstrap=0)
+    assert noisy.a == pytest.approx(np.exp(DEFAULT.tail), rel=0.15)
+
+
+def test_without_a_pull_the_fit_finds_the_law_that_made_the_curve() -> None:
+    rate = beta_quantiles(0.6, 40.0, 4000)
+    n = np.full(rate.size, 1e7)
+    free = Settings(spread=1e6, weight=0.0)
+    found = fit_pass_at_k(n, np.round(n * rate), largest=30, exact=True, settings=free, bootstrap=0)
+    assert found.a == pytest.approx(0.6, rel=0.05)
+    assert found.b == pytest.approx(40.0, rel=0.05)
+
+
+def beta_quantiles(a: float, b: float, size: int) -> np.ndarray:
+    from scipy.stats import beta
+
+    return np.asarray(beta.ppf((np.arange(size) + 0.5) / size, a, b), dtype=np.float64)
+
+
 def test_predicts_a_hundred_times_beyond_the_samples() -> None:
     rng = np.random.default_rng(0)
     rate = rng.beta(0.35, 60.0, 2000)
@@ -68,9 +107,23 @@ def test_without_a_success_it_says_so() -> None:
     fitted = fit_pass_at_k(100, np.zeros(20))
     assert float(fitted.value(10_000)) == 0.0
     low, high = fitted.interval(10_000)
-    assert (low, high) == (0.0, 1.0)
+    assert float(low) == 0.0 and float(high) == 1.0
     with pytest.raises(InputError):
         fit_pass_at_k(100, [3])
+
+
+@pytest.mark.data
+def test_a_model_out_of_line_is_predicted_from_its_curve() -> None:
+    """Pythia 160M: a tail exponent of 0.1 where the other models have 0.3 to 0.4."""
+    frame = monkeys()
+    rows = frame[
+        (frame["Model"] == "Pythia 160M")
+        & (frame["Scaling Parameter"] == 1)
+        & (frame["Num. Samples"] >= 10_000)
+    ]
+    n, c = rows["Num. Samples"].to_numpy(float), rows["Num. Samples Correct"].to_numpy(float)
+    fitted = fit_pass_at_k(n, c, largest=100, exact=True, bootstrap=0)
+    assert float(fitted.value(10_000)) == pytest.approx(float(pass_at_k(n, c, 10_000).mean()), abs=0.02)
 
 
 @pytest.mark.data
