@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scaling.repeated_sampling.aggregate import (
     DEFAULT,
+    PYTHIA_MATH,
     PassAtK,
     Settings,
     beta_pass_at_k,
@@ -15,6 +16,7 @@ from scaling.repeated_sampling.verifier import BestSamples, Outcome, best_sample
 
 __all__ = [
     "DEFAULT",
+    "PYTHIA_MATH",
     "BestSamples",
     "Outcome",
     "PassAtK",

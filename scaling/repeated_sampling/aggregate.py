@@ -17,7 +17,15 @@ from numpy.typing import ArrayLike, NDArray
 from scaling.errors import InputError
 from scaling.repeated_sampling.estimator import pass_at_k
 
-__all__ = ["DEFAULT", "PassAtK", "Settings", "beta_pass_at_k", "fit_pass_at_k", "power_law_pass_at_k"]
+__all__ = [
+    "DEFAULT",
+    "PYTHIA_MATH",
+    "PassAtK",
+    "Settings",
+    "beta_pass_at_k",
+    "fit_pass_at_k",
+    "power_law_pass_at_k",
+]
 
 Array = NDArray[np.float64]
 
@@ -36,13 +44,15 @@ class Settings:
     """
 
     tail: float = float(np.log(0.33))
-    spread: float = 0.14
+    spread: float = 1.0
     misfit: float = 0.03
-    weight: float = 3.0
+    weight: float = 0.0
 
 
-#: Chosen on Pythia models on MATH, each model with settings from the others (``benchmarks/pass_at_k.py``).
+#: For problems of any kind: the expectation decides only where the samples say next to nothing.
 DEFAULT = Settings()
+#: What six Pythia models have in common on MATH (``benchmarks/pass_at_k.py``). Of no use on other problems.
+PYTHIA_MATH = Settings(spread=0.14, weight=3.0)
 #: Spread of log a over those models with the one that is far from the rest, for intervals.
 TAIL_SPREAD = 0.5
 #: From here on Stirling's series with three terms is exact to double precision (error below 1e-15).
@@ -181,12 +191,12 @@ def _other_tail(
 ) -> tuple[float, float]:
     """(a, b) fitted, then with a tail that goes on otherwise than the curve so far says, ``normal`` deviations off.
 
-    Ordinary models differ by ``settings.spread``; as noise hides whether a model is an ordinary one, by
-    ``TAIL_SPREAD``.
+    Ordinary models differ by ``settings.spread``, at most ``TAIL_SPREAD``; as noise hides whether a model is an
+    ordinary one, by ``TAIL_SPREAD``.
     """
     a, _ = _fit_curve(k, curve, settings, noise)
     hidden = noise**2 / max(noise**2 + (settings.misfit * _bend(k, curve)) ** 2, 1e-18)
-    tail = a * np.exp(normal * np.hypot(settings.spread, np.sqrt(hidden) * TAIL_SPREAD))
+    tail = a * np.exp(normal * np.hypot(min(settings.spread, TAIL_SPREAD), np.sqrt(hidden) * TAIL_SPREAD))
     share = k**settings.weight / np.sum(k**settings.weight)
     b, _ = _nearest_b(np.array([tail]), k, curve, share)
     return float(tail), float(b[0])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scaling.datasets import data_path
 from scaling.errors import InputError
 from scaling.repeated_sampling import (
-    DEFAULT,
+    PYTHIA_MATH,
     Settings,
     best_samples,
     beta_pass_at_k,
@@ -70,11 +70,11 @@ def test_an_exact_curve_moves_the_tail_only_as_far_as_it_bends() -> None:
     rate = beta_quantiles(0.1, 2300.0, 400)
     n = np.full(rate.size, 100_000.0)
     correct = np.round(n * rate)
-    exact = fit_pass_at_k(n, correct, largest=100, exact=True, bootstrap=0)
+    exact = fit_pass_at_k(n, correct, largest=100, settings=PYTHIA_MATH, exact=True, bootstrap=0)
     assert exact.a == pytest.approx(0.1, rel=0.15)
     rng = np.random.default_rng(0)
-    noisy = fit_pass_at_k(100, rng.binomial(100, rate), bootstrap=0)
-    assert noisy.a == pytest.approx(np.exp(DEFAULT.tail), rel=0.15)
+    noisy = fit_pass_at_k(100, rng.binomial(100, rate), settings=PYTHIA_MATH, bootstrap=0)
+    assert noisy.a == pytest.approx(np.exp(PYTHIA_MATH.tail), rel=0.15)
 
 
 def test_without_a_pull_the_fit_finds_the_law_that_made_the_curve() -> None:
@@ -84,6 +84,17 @@ def test_without_a_pull_the_fit_finds_the_law_that_made_the_curve() -> None:
     found = fit_pass_at_k(n, np.round(n * rate), largest=30, exact=True, settings=free, bootstrap=0)
     assert found.a == pytest.approx(0.6, rel=0.05)
     assert found.b == pytest.approx(40.0, rel=0.05)
+
+
+@pytest.mark.parametrize(("a", "b"), [(1.0, 5.0), (0.5, 2.0), (0.6, 30.0)])
+def test_problems_of_another_kind_are_not_held_to_the_expected_tail(a: float, b: float) -> None:
+    rate = beta_quantiles(a, b, 200)
+    fitted = fit_pass_at_k(100, np.random.default_rng(0).binomial(100, rate), bootstrap=0)
+    assert float(fitted.value(1)) == pytest.approx(rate.mean(), abs=0.05)
+    truth = float((1 - (1 - rate) ** 1000).mean())
+    assert float(fitted.value(1000)) == pytest.approx(truth, abs=0.06)
+    free = fit_pass_at_k(100, np.full(20, 3), settings=Settings(spread=1e6), bootstrap=5)
+    assert np.isfinite(free.interval(1000)).all()
 
 
 def beta_quantiles(a: float, b: float, size: int) -> np.ndarray:
@@ -122,7 +133,7 @@ def test_a_model_out_of_line_is_predicted_from_its_curve() -> None:
         & (frame["Num. Samples"] >= 10_000)
     ]
     n, c = rows["Num. Samples"].to_numpy(float), rows["Num. Samples Correct"].to_numpy(float)
-    fitted = fit_pass_at_k(n, c, largest=100, exact=True, bootstrap=0)
+    fitted = fit_pass_at_k(n, c, largest=100, settings=PYTHIA_MATH, exact=True, bootstrap=0)
     assert float(fitted.value(10_000)) == pytest.approx(float(pass_at_k(n, c, 10_000).mean()), abs=0.02)
 
 
