@@ -115,6 +115,13 @@ class Findings:
         """Training time of all of them."""
         return sum(part.core_minutes for part in self.used)
 
+    @property
+    def verdict(self) -> str:
+        """How far the prediction was from the best of those trained, in words."""
+        if self.gap <= 0:
+            return "the prediction is the best of them"
+        return f"the prediction is {self.gap:.2%} (± {self.gap_noise:.2%}) above it"
+
     def text(self) -> str:
         """Ten lines for people."""
         lr, batch = self.prediction["lr"], self.prediction["batch_size"]
@@ -134,8 +141,7 @@ class Findings:
             f"  prediction           {_loss(predicted)}" + self._loss_law(),
             f"  small model's best   {_loss(self.measured[2])}  ({self.over_carried:+.2%})",
             f"  baseline unchanged   {_loss(self.measured[1])}  ({self.over_baseline:+.2%})",
-            f"  best of {len(self.measured)}            {_loss(by_role[self.best])}  ({self.best}): the prediction is "
-            f"{self.gap:.2%} (± {self.gap_noise:.2%}) above it",
+            f"  best of {len(self.measured)}            {_loss(by_role[self.best])}  ({self.best}): {self.verdict}",
             f"{self.runs} runs, {self.core_minutes:.1f} core-minutes of training in {self.wall_minutes:.1f} minutes "
             f"on {self.machine['cores']} cores ({self.machine['cpu']})",
         ]

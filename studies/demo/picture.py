@@ -67,8 +67,8 @@ def _html(outcome: Outcome, findings: Findings) -> str:
     lr, batch = findings.prediction["lr"], findings.prediction["batch_size"]
     title = f"Tuned at {sizes} parameters, predicted at {count(findings.target['params'])}"
     words = (
-        f"Learning rate {lr['value']:.3g}, batch size {batch['value']:.0f} tokens: {findings.gap:.2%} above the best "
-        f"of {len(findings.measured)} configurations trained there; the baseline is {findings.over_baseline:+.2%}."
+        f"Learning rate {lr['value']:.3g}, batch size {batch['value']:.0f} tokens. Of {len(findings.measured)} "
+        f"configurations trained there, {findings.verdict}; the baseline is {findings.over_baseline:+.2%}."
     )
     drawn = [(figures.landscapes(outcome, findings), 780, 770)]
     drawn += [(figures.law_of(outcome, findings, name), 465, 383) for name in ("lr", "batch_size")]
