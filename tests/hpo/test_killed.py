@@ -54,7 +54,14 @@ def command(folder: Path, engine: str, sleep: float) -> subprocess.Popen[bytes]:
     line = [sys.executable, "-m", "hpo", "run", "study.yaml", "-q", "--json", f"engine={engine}"]
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        line, cwd=folder, env=environment, stdout=pipe, stderr=pipe, start_new_session=True
+        line,
+        cwd=folder,
+        env=environment,
+        stdout=pipe,
+        stderr=pipe,
+        start_new_session=True,
+        # Whoever started the tests in the background has had Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
