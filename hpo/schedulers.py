@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hpo.populations import explore, repeatable, to_model
 from hpo.trial import Pruned
 from scaling.errors import InputError
 
@@ -50,7 +51,8 @@ def check_scheduler(config: SchedulerConfig, engine: str, *, source: str | None 
 def make_scheduler(config: SchedulerConfig, metric: str, direction: str, space: Space | None = None) -> Any:
     """The Ray Tune scheduler; its options are those of Ray's class, time is the reported ``step``.
 
-    Population schedulers mutate within ``space`` unless their options say otherwise.
+    Population schedulers mutate within ``space``, by their own rules or by those that their options give; they also
+    take a ``seed``, 0 if not said.
     """
     from ray.tune import schedulers
 
@@ -67,15 +69,21 @@ def make_scheduler(config: SchedulerConfig, metric: str, direction: str, space: 
         from ray.tune.schedulers.pb2 import PB2
 
         classes["pb2"] = PB2
+    given = dict(config.options)
+    seed = given.pop("seed", 0) if config.name in POPULATION else 0
+    if config.name in POPULATION and space is not None:
+        given = {**_mutations(config.name, space), **_in_the_space(config.name, space, given)}
     options = {
         "time_attr": STEP,
         "metric": metric,
         "mode": "min" if direction == "minimize" else "max",
-        **(_mutations(config.name, space) if space is not None else {}),
-        **config.options,
+        **given,
     }
     try:
-        return classes[config.name](**options)
+        rule = classes[config.name](**options)
+        if config.name in POPULATION:
+            repeatable(rule, int(seed))
+        return rule
     except (TypeError, AssertionError, ValueError) as error:
         raise InputError(
             f"the scheduler {config.name!r} does not take these options: {error}",
@@ -92,9 +100,7 @@ def _mutations(name: str, space: Space) -> dict[str, Any]:
 
     if name == "pb2":
         numbers = {key: p for key, p in space.root.items() if not isinstance(p, Categorical)}
-        return {"hyperparam_bounds": {key: [float(p.low), float(p.high)] for key, p in numbers.items()}}
-    if name != "pbt":
-        return {}
+        return {"hyperparam_bounds": _modelled(space, {key: [p.low, p.high] for key, p in numbers.items()})}
     domains: dict[str, Any] = {}
     for key, parameter in space.root.items():
         if isinstance(parameter, Categorical):
@@ -105,6 +111,22 @@ def _mutations(name: str, space: Space) -> dict[str, Any]:
         else:
             domains[key] = (tune.loguniform if parameter.log else tune.uniform)(parameter.low, parameter.high)
     return {"hyperparam_mutations": domains}
+
+
+def _in_the_space(name: str, space: Space, given: dict[str, Any]) -> dict[str, Any]:
+    """A population scheduler's options as given, with an exploration that ends within the space."""
+    modelled = name == "pb2"
+    if modelled and "hyperparam_bounds" in given:
+        given = {**given, "hyperparam_bounds": _modelled(space, given["hyperparam_bounds"])}
+    own = given.get("custom_explore_fn")
+    return {**given, "custom_explore_fn": explore(space, own, modelled=modelled)}
+
+
+def _modelled(space: Space, bounds: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """Bounds as PB2's model is shown them."""
+    low = to_model(space, {key: pair[0] for key, pair in bounds.items()})
+    high = to_model(space, {key: pair[1] for key, pair in bounds.items()})
+    return {key: [low[key], high[key]] for key in bounds}
 
 
 class _Run:

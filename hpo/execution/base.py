@@ -66,7 +66,7 @@ class Task:
         energy: Whether to measure each run's energy.
         path: Folders to import the objective from, on workers.
         space: Of what is sampled, for schedulers that change it on the way.
-        population: Whether the scheduler does.
+        population: Name of the scheduler that does; empty where none does.
     """
 
     objective: Objective
@@ -79,7 +79,7 @@ class Task:
     energy: bool = False
     path: tuple[str, ...] = ()
     space: Space | None = None
-    population: bool = False
+    population: str = ""
 
 
 class Executor(ABC):

@@ -120,9 +120,9 @@ class RayExecutor(Executor):
     def run(self, source: Source, task: Task, scheduler: SchedulerConfig | None = None) -> None:
         """Run all jobs in one Ray Tune experiment."""
         scheduler = scheduler or SchedulerConfig()
-        task = replace(task, population=scheduler.name in POPULATION)
+        task = replace(task, population=scheduler.name if scheduler.name in POPULATION else "")
         rule = make_scheduler(scheduler, task.metric, task.direction, task.space)
-        searcher = _SourceSearcher(source, task.metric)
+        searcher = _SourceSearcher(source, task)
         searcher.listen(rule)
         trainable = tune.with_parameters(
             TrainingRun,
@@ -239,10 +239,11 @@ class _Members(SearchAlgorithm):
 class _SourceSearcher(Searcher):
     """Ray Tune's view of a source. An error of the source ends the experiment, and is raised by the executor."""
 
-    def __init__(self, source: Source, metric: str) -> None:
+    def __init__(self, source: Source, task: Task) -> None:
         super().__init__()
         self._source = source
-        self._wanted = metric
+        self._task = task
+        self._wanted = task.metric
         self._jobs: dict[str, tuple[Job, float]] = {}
         self._troubles: dict[str, str] = {}
         self.error: BaseException | None = None
@@ -282,7 +283,7 @@ class _SourceSearcher(Searcher):
         if isinstance(job, Wait):
             return None
         self._jobs[trial_id] = (job, time.time())
-        return encode(job)
+        return encode(job, self._task)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

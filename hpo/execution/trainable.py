@@ -18,6 +18,7 @@ from ray import tune
 from hpo.execution.base import Job, Task
 from hpo.execution.worker import OutOfTime, perform
 from hpo.ledger import Atom, RunRecord
+from hpo.populations import from_model, to_model
 from hpo.schedulers import STEP
 from hpo.trial import Pruned
 
@@ -32,7 +33,7 @@ FINAL = "final_config"
 _CHECKPOINT = "checkpoint.pickle"
 
 
-def encode(job: Job) -> dict[str, Any]:
+def encode(job: Job, task: Task) -> dict[str, Any]:
     """A job as Tune's configuration. Sampled values stand beside it, where population schedulers change them."""
     plain = {
         "section": job.section,
@@ -40,7 +41,8 @@ def encode(job: Job) -> dict[str, Any]:
         "sampled": list(job.sampled),
         "judged": job.judged,
     }
-    return {JOB: json.dumps(plain), **job.sampled}
+    held = to_model(task.space, job.sampled) if task.space and task.population == "pb2" else job.sampled
+    return {JOB: json.dumps(plain), **held}
 
 
 def trial_name(job: Job) -> str:
@@ -51,11 +53,13 @@ def trial_name(job: Job) -> str:
     return f"{job.atom.configuration}_{job.atom.seed}_{job.atom.fidelity!r}"
 
 
-def decode(name: str, config: dict[str, Any]) -> Job:
+def decode(name: str, config: dict[str, Any], task: Task) -> Job:
     """The job of a Tune trial's name and configuration."""
     plain = json.loads(config[JOB])
     number, seed, fidelity = name.split("_")[:3]
     params = {name: config[name] for name in plain["sampled"]}
+    if task.space and task.population == "pb2":
+        params = from_model(task.space, params)
     return Job(
         plain["section"],
         Atom(int(number), int(seed), float(fidelity)),
@@ -85,12 +89,12 @@ class TrainingRun(tune.Trainable):
         self._stepwise = stepwise
         self._last_step = last_step
         self._stage: _Stage | None = None
-        self._job = decode(self.trial_name, config)
+        self._job = decode(self.trial_name, config, loaded)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Called for each further run of this process."""
         self.cleanup()
-        self._job = decode(self.trial_name, new_config)
+        self._job = decode(self.trial_name, new_config, self._foretune_task)
         (Path(self.logdir) / _CHECKPOINT).unlink(missing_ok=True)
         return True
 

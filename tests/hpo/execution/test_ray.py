@@ -60,7 +60,27 @@ class TestRay(ExecutorContract):
             "a seed of another member"
         )
         assert any(told[i].value > alone[i] + 0.5 for i in alone), "no member went on from a better one"
-        assert all(0.05 <= run.metrics["final_config"]["rate"] <= 1.3 for run in told.values())
+        assert all(0.1 <= run.metrics["final_config"]["rate"] <= 1.0 for run in told.values())
+
+    def test_bandits_stay_within_the_space_too(self, executor: Executor) -> None:
+        space = Space.model_validate(
+            {
+                "rate": {"type": "float", "low": 1e-4, "high": 1.0, "log": True},
+                "epochs": {"type": "int", "low": 1, "high": 3},
+            }
+        )
+        rule = SchedulerConfig(name="pb2", perturbation_interval=2, quantile_fraction=0.5)  # type: ignore[call-arg]
+        rates = (1e-4, 1e-3, 0.5, 1.0)
+        members = Listed(
+            [{"how": "climb", "rate": rate, "epochs": 1 + i % 3} for i, rate in enumerate(rates)]
+        )
+        told = self.run(executor, members, rule, space=space, direction="maximize")
+        assert len(told) == 4 and {run.status for run in told.values()} == {"complete"}
+        assert any(told[i].value > 8 * rates[i] + 0.1 for i in (0, 1)), "no member went on from a better one"
+        for run in told.values():
+            final = run.metrics["final_config"]
+            assert 1e-4 <= final["rate"] <= 1.0
+            assert isinstance(final["epochs"], int) and 1 <= final["epochs"] <= 3
 
     def test_nothing_is_left_behind(self, executor: Executor) -> None:
         assert not (Path.home() / "ray_results" / "tune").exists()

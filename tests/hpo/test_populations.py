@@ -1,0 +1,97 @@
+"""Population schedulers within a study's space."""
+
+# ruff: noqa: NPY002 - Ray's schedulers draw from numpy's global generator.
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hpo.config.model import SchedulerConfig
+from hpo.populations import explore, from_model, repeatable, to_model, within
+from hpo.schedulers import make_scheduler
+from hpo.space import Space
+
+SPACE = Space.model_validate(
+    {
+        "rate": {"type": "float", "low": 1e-6, "high": 0.1, "log": True},
+        "clip": {"type": "float", "low": 0.0, "high": 0.5},
+        "step": {"type": "float", "low": 0.0, "high": 1.0, "step": 0.25},
+        "epochs": {"type": "int", "low": 5, "high": 20},
+        "width": {"type": "int", "low": 8, "high": 64, "step": 8},
+        "kind": {"type": "categorical", "choices": ["a", "b"]},
+    }
+)
+INSIDE = {"rate": 1e-3, "clip": 0.2, "step": 0.25, "epochs": 10, "width": 16, "kind": "b"}
+
+
+def test_what_lies_within_the_space_is_left_as_it_is() -> None:
+    assert within(SPACE, INSIDE) == INSIDE
+    assert from_model(SPACE, to_model(SPACE, INSIDE)) == pytest.approx(INSIDE)
+
+
+def test_what_a_scheduler_pushed_out_comes_back() -> None:
+    outside = {"rate": 0.12, "clip": -0.1, "step": 1.2, "epochs": 24.4, "width": 70.0, "kind": "a", "else": 7}
+    back = explore(SPACE)(dict(outside))
+    assert back == {"rate": 0.1, "clip": 0.0, "step": 1.0, "epochs": 20, "width": 64, "kind": "a", "else": 7}
+    assert back is not None and type(back["epochs"]) is int and type(back["width"]) is int
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(["rate", "clip", "step", "epochs", "width"]), st.floats(-1e6, 1e6)))
+def test_nothing_outside_the_space_reaches_an_objective(values: dict[str, float]) -> None:
+    for found in (within(SPACE, values), from_model(SPACE, values)):
+        for name, value in found.items():
+            parameter: Any = SPACE.root[name]
+            assert parameter.low <= value <= parameter.high
+            assert parameter.distribution()._contains(value)
+
+
+def test_a_users_own_exploration_comes_first_and_sees_the_studys_values() -> None:
+    seen: list[dict[str, Any]] = []
+
+    def own(config: dict[str, Any]) -> dict[str, Any]:
+        seen.append(dict(config))
+        return {**config, "rate": 5.0, "clip": 0.3}
+
+    assert explore(SPACE, own)(dict(INSIDE)) == {**INSIDE, "rate": 0.1, "clip": 0.3}
+    held = explore(SPACE, own, modelled=True)(to_model(SPACE, INSIDE))
+    assert held == to_model(SPACE, {**INSIDE, "rate": 0.1, "clip": 0.3})
+    assert seen[1] == pytest.approx(INSIDE)
+    assert explore(SPACE, lambda config: None)(dict(INSIDE)) is None
+
+
+def test_both_schedulers_explore_within_the_space() -> None:
+    options = {"perturbation_interval": 1}
+    pbt = make_scheduler(SchedulerConfig(name="pbt", **options), "loss", "minimize", SPACE)
+    assert pbt._custom_explore_fn({"rate": 9.0})["rate"] == 0.1
+    bounds = {"rate": [1e-5, 1e-2]}
+    own = SchedulerConfig.model_validate({"name": "pb2", "hyperparam_bounds": bounds, **options})
+    pb2 = make_scheduler(own, "loss", "minimize", SPACE)
+    assert pb2._hyperparam_bounds == {"rate": pytest.approx([np.log(1e-5), np.log(1e-2)])}
+    assert pb2._custom_explore_fn({"rate": 9.0})["rate"] == pytest.approx(np.log(0.1))
+
+
+def test_draws_come_from_a_seed_and_leave_the_processs_own_alone() -> None:
+    class Rule:
+        def on_trial_result(self, controller: Any, trial: Any, result: Any) -> tuple[float, float]:
+            return random.random(), float(np.random.uniform())
+
+    def drawn(seed: int) -> list[Any]:
+        rule = Rule()
+        repeatable(rule, seed)
+        return [rule.on_trial_result(None, None, {}) for _ in range(3)]
+
+    random.seed(1)
+    np.random.seed(1)
+    alone = random.random(), float(np.random.uniform())
+    random.seed(1)
+    np.random.seed(1)
+    first = drawn(0)
+    assert (random.random(), float(np.random.uniform())) == alone
+    assert first == drawn(0) and first != drawn(1) and len(set(first)) == 3
