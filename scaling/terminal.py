@@ -6,11 +6,27 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from scaling.errors import ForetuneError
 
-__all__ = ["clean", "echo_json", "run_app", "table"]
+__all__ = ["VersionOption", "clean", "echo_json", "run_app", "table"]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"foretune {version('foretune')}")
+        raise typer.Exit
+
+
+#: The option ``--version`` of a command's root.
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print Foretune's version.")
+]
 
 
 def run_app(app: Callable[..., Any]) -> None:

@@ -12,18 +12,24 @@ from hpo.cli.report import report
 from hpo.cli.run import run
 from hpo.cli.status import status
 from hpo.cli.test import test
-from scaling.terminal import run_app
+from scaling.terminal import VersionOption, run_app
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="hpo",
-    help="Run hyperparameter studies of your own training code; tune on some seeds, test on others.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
+
+@app.callback()
+def root(version: VersionOption = False) -> None:
+    """Run hyperparameter studies of your own training code; tune on some seeds, test on others."""
+
+
 app.command(context_settings={"ignore_unknown_options": False})(run)
 app.command("list")(list_studies)
 for command in (status, test, report, compare, export, dashboard):

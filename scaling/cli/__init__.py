@@ -10,18 +10,24 @@ from scaling.cli.fit import fit
 from scaling.cli.laws import laws
 from scaling.cli.plan import plan
 from scaling.cli.predict import predict
-from scaling.terminal import run_app
+from scaling.terminal import VersionOption, run_app
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="scaling",
-    help="Fit scaling laws to training runs, predict with intervals that hold, plan the next runs.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
+
+@app.callback()
+def root(version: VersionOption = False) -> None:
+    """Fit scaling laws to training runs, predict with intervals that hold, plan the next runs."""
+
+
 for command in (fit, predict, allocate, plan, backtest, laws):
     app.command()(command)
 
