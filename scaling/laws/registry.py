@@ -14,7 +14,7 @@ from scaling.laws.chinchilla import CHINCHILLA, CHINCHILLA_TIED
 from scaling.laws.custom import from_formula, from_function
 from scaling.laws.kaplan import KAPLAN
 from scaling.laws.overtraining import DOWNSTREAM, OVERTRAINING
-from scaling.laws.power import power_law, power_law_no_floor
+from scaling.laws.power import power_law, power_law_no_floor, shifted_power_law
 from scaling.laws.repeated import REPEATED, REPEATED_TIED
 
 __all__ = ["LAWS", "VARIANTS", "get_law", "law_from_dict", "law_to_dict"]
@@ -23,6 +23,7 @@ __all__ = ["LAWS", "VARIANTS", "get_law", "law_from_dict", "law_to_dict"]
 VARIANTS: dict[str, Callable[..., Law]] = {
     "power-law": power_law,
     "power-law-no-floor": power_law_no_floor,
+    "shifted-power-law": shifted_power_law,
     "broken-power-law": broken_power_law,
 }
 #: Every law by its name, variants as they are without options.

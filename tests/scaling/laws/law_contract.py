@@ -70,6 +70,11 @@ CASES = (
     Case("power-law", lambda: get_law("power-law"), (1.7, 400.0, 0.33)),
     Case("power-law over flops", lambda: get_law("power-law", axis="flops"), (1.7, 2e3, 0.16)),
     Case("power-law-no-floor", lambda: get_law("power-law-no-floor", axis="tokens"), (20.0, 0.08)),
+    Case(
+        "shifted-power-law",
+        lambda: get_law("shifted-power-law", axis="tokens"),
+        (1.7, 8000.0, 0.4, 1e9),
+    ),
     Case("broken, 1 break", lambda: get_law("broken-power-law"), (0.1, 30.0, 0.1, 0.3, 1e9, 0.3)),
     Case(
         "broken, 2 breaks",
