@@ -73,7 +73,7 @@ CASES = (
     Case(
         "shifted-power-law",
         lambda: get_law("shifted-power-law", axis="tokens"),
-        (1.7, 8000.0, 0.4, 1e9),
+        (1.7, 8000.0, 0.4, 1e10),
     ),
     Case("broken, 1 break", lambda: get_law("broken-power-law"), (0.1, 30.0, 0.1, 0.3, 1e9, 0.3)),
     Case(
