@@ -30,8 +30,8 @@ TUNERS: dict[str, dict[str, Any]] = {
     "dehb": {"sampler": {"name": "dehb", "mutation": 0.2, "eta": 1.9}, "stop": True},
 }
 TASKS: dict[str, dict[str, Any]] = {
-    "CartPole-v1": {"steps": 2048, "n_steps": 256, "configurations": 8},
-    "Acrobot-v1": {"steps": 6144, "n_steps": 512, "configurations": 4},
+    "CartPole-v1": {"steps": 2048, "n_steps": 256, "batch_size": 128, "configurations": 8},
+    "Acrobot-v1": {"steps": 6144, "n_steps": 512, "batch_size": 256, "configurations": 5},
 }
 #: The library's own values of what is tuned.
 DEFAULTS = {"learning_rate": 3e-4, "ent_coef": 0.0, "n_epochs": 10}
@@ -44,7 +44,7 @@ def fixed(task: str) -> dict[str, Any]:
         "environment": task,
         "steps": TASKS[task]["steps"],
         "n_steps": TASKS[task]["n_steps"],
-        "batch_size": 128,
+        "batch_size": TASKS[task]["batch_size"],
         "parallel": 8,
     }
 
@@ -52,7 +52,7 @@ def fixed(task: str) -> dict[str, Any]:
 def budget(task: str) -> float:
     """FLOPs of that many configurations on five seeds with the space's middle number of epochs."""
     settings = Settings("ppo", task, TASKS[task]["steps"], parallel=8)
-    weights = sum(weight.numel() for weight in learner(settings, {}, 0).policy.parameters())
+    weights: int = sum(weight.numel() for weight in learner(settings, {}, 0).policy.parameters())
     return weights * settings.steps * (2 + 6 * 12.5) * 5 * TASKS[task]["configurations"]
 
 
@@ -60,7 +60,9 @@ def study(task: str, tuner: str, repeat: int) -> dict[str, Any]:
     """The study file of one repeat of a tuner."""
     steps = TASKS[task]["steps"]
     grace = round(steps / 1.9**2)
-    asha = {"name": "asha", "max_t": steps, "grace_period": grace, "reduction_factor": 1.9}
+    # As many brackets as rungs, as Hyperband has: some configurations are judged late, some never.
+    asha = {"name": "asha", "max_t": steps, "grace_period": grace, "reduction_factor": 1.9, "brackets": 3}
+    asha["seed"] = repeat
     return {
         "name": f"{task} {tuner} {repeat}",
         "objective": "studies.reinforcement_learning:train",
@@ -80,21 +82,26 @@ def work(tasks: list[str], tuners: list[str], repeats: int, storage: Path) -> No
     """All runs that are not in the cache yet; repeats outermost, so that what is there is balanced."""
     storage.parent.mkdir(exist_ok=True)
     for task in tasks:
-        hpo.evaluate(
-            "studies.reinforcement_learning:train",
-            [{**fixed(task), **DEFAULTS}],
-            TESTING,
-            name=f"{task} defaults",
-            metric="return",
-            direction="maximize",
-            storage=storage,
-            engine="inline",
-            progress=False,
-        )
-        for repeat in range(repeats):
+        _defaults(task, storage)
+    for repeat in range(repeats):
+        for task in tasks:
             for tuner in tuners:
                 hpo.run(study(task, tuner, repeat), storage=storage, progress=False)
                 print(f"{task}: {tuner}, repeat {repeat + 1} of {repeats} done", flush=True)
+
+
+def _defaults(task: str, storage: Path) -> None:
+    hpo.evaluate(
+        "studies.reinforcement_learning:train",
+        [{**fixed(task), **DEFAULTS}],
+        TESTING,
+        name=f"{task} defaults",
+        metric="return",
+        direction="maximize",
+        storage=storage,
+        engine="inline",
+        progress=False,
+    )
 
 
 def main() -> None:

@@ -87,14 +87,17 @@ def repeatable(rule: Any, seed: int) -> None:
 
     With ``synch: true`` a study then repeats itself; otherwise as far as its members' reports come in the same order.
     """
-    handle = rule.on_trial_result
     state: list[Any] = []
 
-    def on_trial_result(controller: Any, trial: Any, result: dict[str, Any]) -> Any:
-        with _drawing(state, seed):
-            return handle(controller, trial, result)
+    def seeded(handle: Callable[..., Any]) -> Callable[..., Any]:
+        def drawing(*given: Any) -> Any:
+            with _drawing(state, seed):
+                return handle(*given)
 
-    rule.on_trial_result = on_trial_result
+        return drawing
+
+    rule.on_trial_add = seeded(rule.on_trial_add)
+    rule.on_trial_result = seeded(rule.on_trial_result)
 
 
 @contextmanager

@@ -26,6 +26,8 @@ STEP = "step"
 PAUSING = ("hyperband", "pbt", "pb2")
 #: Of these, those that change hyperparameters on the way.
 POPULATION = ("pbt", "pb2")
+#: Those that draw at random.
+_DRAWING = ("asha", *POPULATION)
 #: Those that only ever let a run go on or end it; the others pause and change runs, which takes Ray's controller.
 _STOPPING = ("asha", "median")
 
@@ -51,8 +53,8 @@ def check_scheduler(config: SchedulerConfig, engine: str, *, source: str | None 
 def make_scheduler(config: SchedulerConfig, metric: str, direction: str, space: Space | None = None) -> Any:
     """The Ray Tune scheduler; its options are those of Ray's class, time is the reported ``step``.
 
-    Population schedulers mutate within ``space``, by their own rules or by those that their options give; they also
-    take a ``seed``, 0 if not said.
+    Population schedulers mutate within ``space``, by their own rules or by those that their options give. Those that
+    draw at random (these, and ``asha`` with several ``brackets``) also take a ``seed``, 0 if not said.
     """
     from ray.tune import schedulers
 
@@ -70,7 +72,7 @@ def make_scheduler(config: SchedulerConfig, metric: str, direction: str, space: 
 
         classes["pb2"] = PB2
     given = dict(config.options)
-    seed = given.pop("seed", 0) if config.name in POPULATION else 0
+    seed = given.pop("seed", 0) if config.name in _DRAWING else 0
     if config.name in POPULATION and space is not None:
         given = {**_mutations(config.name, space), **_in_the_space(config.name, space, given)}
     options = {
@@ -81,7 +83,7 @@ def make_scheduler(config: SchedulerConfig, metric: str, direction: str, space: 
     }
     try:
         rule = classes[config.name](**options)
-        if config.name in POPULATION:
+        if config.name in _DRAWING:
             repeatable(rule, int(seed))
         return rule
     except (TypeError, AssertionError, ValueError) as error:

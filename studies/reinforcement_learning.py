@@ -99,7 +99,8 @@ class Settings:
         evaluation_episodes: Episodes that the final policy plays.
         parallel: Copies of the environment that PPO steps side by side, for speed; ``n_steps`` stays the rollout of
             all of them together.
-        reports: Intermediate evaluations, evenly spaced, for early stopping; 0 for none.
+        reports: Intermediate evaluations, evenly spaced (each at the end of the rollout and update under way), for
+            early stopping; 0 for none.
         checkpoints: Whether to save weights (and replay) before each report, as population schedulers need to go on
             from another run's. A run that goes on starts new episodes, so its return is no longer that of its seed
             alone.
@@ -143,6 +144,8 @@ def train(config: Mapping[str, Any], *, seed: int, trial: hpo.Trial | None = Non
         started = time.perf_counter()
         model = learner(settings, hyperparameters, seed)
         done = _restore(model, trial) if settings.checkpoints else 0
+        if done:  # other draws than those that the run began with
+            model.set_random_seed(split_seed(seed, done)[0])
         try:
             model.learn(
                 steps - done,
@@ -169,13 +172,13 @@ def train(config: Mapping[str, Any], *, seed: int, trial: hpo.Trial | None = Non
     }
 
 
-def split_seed(seed: int) -> tuple[int, int]:
+def split_seed(seed: int, *further: int) -> tuple[int, int]:
     """``seed`` made into two that share no stream with each other or with a neighbour's: learner,
-    evaluation.
+    evaluation. ``further`` numbers make others of it.
     """
     import numpy as np
 
-    learner_seed, evaluation_seed = np.random.SeedSequence(seed).generate_state(2)
+    learner_seed, evaluation_seed = np.random.SeedSequence([seed, *further]).generate_state(2)
     return int(learner_seed), int(evaluation_seed)
 
 
@@ -292,10 +295,8 @@ def _supervisor(settings: Settings, seed: int, trial: hpo.Trial | None) -> Any:
         def _on_training_start(self) -> None:
             self.reported = self.num_timesteps * (settings.reports + 1) // settings.steps
 
-        def _on_step(self) -> bool:
-            if time.process_time() > self.deadline:
-                spent = f"time limit of {settings.time_limit:g} CPU seconds spent"
-                raise TimeoutError(f"{spent} at step {self.num_timesteps} of {settings.steps}")
+        def _on_rollout_start(self) -> None:
+            # Between an update and the next rollout: amid one, a run that goes on from here would lose its beginning.
             due = self.num_timesteps * (settings.reports + 1) // settings.steps
             if trial is not None and self.reported < min(due, settings.reports):
                 self.reported = due
@@ -304,6 +305,11 @@ def _supervisor(settings: Settings, seed: int, trial: hpo.Trial | None) -> Any:
                 returns = evaluate(self.model, settings, seed)
                 mean = sum(returns) / len(returns)
                 trial.report(self.num_timesteps, **{"return": mean, "flops": _flops(self.model)})
+
+        def _on_step(self) -> bool:
+            if time.process_time() > self.deadline:
+                spent = f"time limit of {settings.time_limit:g} CPU seconds spent"
+                raise TimeoutError(f"{spent} at step {self.num_timesteps} of {settings.steps}")
             # Beyond the end, not at it: a rollout that ends exactly there is still trained on.
             return bool(self.num_timesteps <= settings.steps)
 

@@ -79,13 +79,16 @@ def test_both_schedulers_explore_within_the_space() -> None:
 
 def test_draws_come_from_a_seed_and_leave_the_processs_own_alone() -> None:
     class Rule:
+        def on_trial_add(self, controller: Any, trial: Any) -> float:
+            return random.random()
+
         def on_trial_result(self, controller: Any, trial: Any, result: Any) -> tuple[float, float]:
             return random.random(), float(np.random.uniform())
 
     def drawn(seed: int) -> list[Any]:
         rule = Rule()
         repeatable(rule, seed)
-        return [rule.on_trial_result(None, None, {}) for _ in range(3)]
+        return [rule.on_trial_add(None, None), *(rule.on_trial_result(None, None, {}) for _ in range(3))]
 
     random.seed(1)
     np.random.seed(1)
@@ -94,4 +97,4 @@ def test_draws_come_from_a_seed_and_leave_the_processs_own_alone() -> None:
     np.random.seed(1)
     first = drawn(0)
     assert (random.random(), float(np.random.uniform())) == alone
-    assert first == drawn(0) and first != drawn(1) and len(set(first)) == 3
+    assert first == drawn(0) and first != drawn(1) and len(set(first)) == 4
