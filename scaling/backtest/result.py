@@ -85,6 +85,20 @@ class Backtest:
         return self._score("bootstrap_")
 
     @property
+    def width_needed(self) -> float:
+        """Factor on the intervals' width at which a share ``level`` of these predictions would have been covered.
+
+        Conformal, with the rank of a finite sample (Vovk et al., "Algorithmic Learning in a Random World", 2005). It
+        speaks of origins and horizons like these, not of predictions that reach further.
+        """
+        table = self.table
+        off = table["actual"] - table["predicted"]
+        half = np.where(off > 0, table["high"] - table["predicted"], table["predicted"] - table["low"])
+        ratios = np.abs(off) / np.maximum(half, 1e-300)
+        rank = min(1.0, np.ceil((len(ratios) + 1) * self.level) / len(ratios))
+        return float(np.quantile(ratios, rank, method="higher"))
+
+    @property
     def folds(self) -> pd.DataFrame:
         """One row a fold: runs fitted and predicted, error, and each method's coverage, width and interval score."""
         import pandas as pd
@@ -120,6 +134,7 @@ class Backtest:
             "mean_absolute_error": self.mean_absolute_error,
             "coverage": self.coverage,
             "interval_score": self.interval_score,
+            "width_needed": self.width_needed,
             "bootstrap_coverage": self.bootstrap_coverage,
             "bootstrap_interval_score": self.bootstrap_interval_score,
             "folds": self.folds.to_dict(orient="records"),

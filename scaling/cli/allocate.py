@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaling.cli.predict import quantity
+from scaling.cli.options import AsJson, Level, check_level, quantity
 from scaling.terminal import echo_json, table
 
 if TYPE_CHECKING:
@@ -31,21 +31,17 @@ def allocate(
         str | None,
         typer.Option("--recipe", metavar="LAW", help="Ask this law for learning rate and batch size there."),
     ] = None,
-    level: Annotated[float, typer.Option(help="Coverage that the intervals claim.")] = 0.9,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    level: Level = 0.9,
+    as_json: AsJson = False,
 ) -> None:
     """Compute-optimal parameters and tokens for a budget, in one epoch or with repeats.
 
     Example: `scaling allocate law.json --flops 1e23 --unique-tokens 100B --recipe step-law`
     """
     from scaling.allocation import allocate as solve
-    from scaling.errors import InputError
     from scaling.published.ask import open_law
 
-    if not 0 < level < 1:
-        raise InputError(
-            f"is {level:g}", key="--level", remedy="give a coverage between 0 and 1, such as 0.9"
-        )
+    check_level(level)
     found = solve(
         open_law(law),
         flops,

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scaling.cli.options import (
+    AsJson,
+    Columns,
+    LawName,
+    Level,
+    RunsFile,
+    Seed,
+    Settings,
+    Target,
+    Where,
+    check_folders,
+    load_where,
+    parse_settings,
+    progress_bar,
+)
 from scaling.errors import InputError
 from scaling.terminal import echo_json, table
 
@@ -20,16 +32,10 @@ __all__ = ["backtest"]
 
 
 def backtest(
-    runs: Annotated[
-        Path, typer.Argument(help="Runs table: CSV or Parquet, one row a finished training run.")
-    ],
-    law: Annotated[
-        str,
-        typer.Option(
-            "--law", "-l", help="A name from `scaling laws`, or a formula such as 'E + A*params**-a'."
-        ),
-    ] = "chinchilla",
-    columns: Annotated[str | None, typer.Option(help="Your column names: params=N,tokens=D.")] = None,
+    runs: RunsFile,
+    law: LawName = "chinchilla",
+    columns: Columns = None,
+    where: Where = None,
     axis: Annotated[
         str | None, typer.Option(help="Column along which the largest runs are held out; flops by default.")
     ] = None,
@@ -37,37 +43,32 @@ def backtest(
     horizon: Annotated[
         float, typer.Option(help="Factor beyond each cutoff up to which runs are predicted.")
     ] = 10.0,
-    level: Annotated[float, typer.Option(help="Coverage that the intervals claim.")] = 0.9,
-    target: Annotated[
-        str | None, typer.Option(help="Column to predict; the law's own output by default.")
-    ] = None,
+    level: Level = 0.9,
+    target: Target = None,
     loss: Annotated[str, typer.Option(help="huber, squared, soft-l1 or absolute.")] = "huber",
     delta: Annotated[float, typer.Option(help="Scale of the loss, in log units for most laws.")] = 1e-3,
     bootstrap: Annotated[int, typer.Option(help="Replicates of the plain bootstrap beside it.")] = 200,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    setting: Annotated[
-        list[str] | None, typer.Option("--set", help="Option of the law: breaks=2, axis=tokens. Repeatable.")
-    ] = None,
+    seed: Seed = 0,
+    setting: Settings = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="CSV of every held-out run to write.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """How well would this law have predicted its own largest runs?"""
-    if output is not None and not output.parent.is_dir():
-        raise InputError("the folder does not exist", source=str(output), remedy=f"mkdir -p {output.parent}")
+    check_folders(output)
     if law == "lr-batch":
         raise InputError(
             "lr-batch has no backtest", key="--law", remedy="a law of losses; see `scaling laws`"
         )
     from scaling import backtest as room
-    from scaling.cli.fit import parse_settings
     from scaling.laws import get_law
 
     chosen = get_law(law, **parse_settings(setting))
-    with _progress(quiet=as_json) as progress:
+    kept = load_where(runs, columns, where)
+    with progress_bar("backtest", quiet=as_json) as progress:
         found = room.backtest(
-            runs,
+            kept,
             chosen,
             axis=axis,
             folds=folds,
@@ -77,7 +78,6 @@ def backtest(
             delta=delta,
             bootstrap=bootstrap,
             seed=seed,
-            columns=columns,
             target=target,
             progress=progress,
         )
@@ -87,23 +87,6 @@ def backtest(
         echo_json(found.to_dict())
     else:
         _show(found, output)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("backtest", total=None)
-
-        def told(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield told
 
 
 def _show(found: Backtest, output: Path | None) -> None:
@@ -126,6 +109,9 @@ def _show(found: Backtest, output: Path | None) -> None:
         f"(plain bootstrap {share(found.bootstrap_coverage)} %); mean absolute error "
         f"{100 * found.mean_absolute_error:.2f} %; interval score {share(found.interval_score)} % "
         f"({share(found.bootstrap_interval_score)} %), smaller is better."
+    )
+    print(
+        f"{100 * found.level:g} % of these would have been covered by intervals {found.width_needed:.2f} times as wide."
     )
     if output is not None:
         print(f"wrote {output}")

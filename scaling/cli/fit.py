@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from scaling.cli.options import (
+    AsJson,
+    Columns,
+    LawName,
+    RunsFile,
+    Seed,
+    Settings,
+    Target,
+    Where,
+    check_folders,
+    load_where,
+    parse_settings,
+    progress_bar,
+)
 from scaling.errors import InputError
 
-if TYPE_CHECKING:
-    from scaling.runs import Runs
-
-__all__ = ["fit", "parse_settings"]
+__all__ = ["fit"]
 
 
 def fit(
-    runs: Annotated[
-        Path, typer.Argument(help="Runs table: CSV or Parquet, one row a finished training run.")
-    ],
-    law: Annotated[
-        str,
-        typer.Option(
-            "--law", "-l", help="A name from `scaling laws`, or a formula such as 'E + A*params**-a'."
-        ),
-    ] = "chinchilla",
+    runs: RunsFile,
+    law: LawName = "chinchilla",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Law file to write.")] = None,
-    columns: Annotated[str | None, typer.Option(help="Your column names: params=N,tokens=D.")] = None,
-    target: Annotated[
-        str | None, typer.Option(help="Column to predict; the law's own output by default.")
-    ] = None,
-    where: Annotated[
-        str | None, typer.Option(help="Rows to use, such as 'tokens > 1e9 and seed == 0'.")
-    ] = None,
+    columns: Columns = None,
+    target: Target = None,
+    where: Where = None,
     loss: Annotated[
         str | None, typer.Option(help="huber, squared, soft-l1 or absolute; summed over runs.")
     ] = None,
@@ -47,28 +45,24 @@ def fit(
         typer.Option(help="For --law downstream: the law of the loss to chain it to, or its law file."),
     ] = None,
     bootstrap: Annotated[int | None, typer.Option(help="Bootstrap replicates.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    setting: Annotated[
-        list[str] | None, typer.Option("--set", help="Option of the law: breaks=2, axis=tokens. Repeatable.")
-    ] = None,
+    seed: Seed = 0,
+    setting: Settings = None,
     fix: Annotated[list[str] | None, typer.Option(help="Parameter to hold: a=0.34. Repeatable.")] = None,
     method: Annotated[str | None, typer.Option(help="lr-batch only: how the optima are found.")] = None,
     report: Annotated[Path | None, typer.Option(help="One-page HTML report to write.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Fit a law to a runs table; say what it is, how sure, and what makes it less trustworthy."""
     import scaling
 
-    for path in (output, report):
-        if path is not None and not path.parent.is_dir():
-            raise InputError("the folder does not exist", source=str(path), remedy=f"mkdir -p {path.parent}")
+    check_folders(output, report)
     options: dict[str, Any] = {
         name: value
         for name, value in (("loss", loss), ("delta", delta), ("bootstrap", bootstrap))
         if value is not None
     }
     options |= parse_settings(setting)
-    table = _load(runs, columns, where)
+    table = load_where(runs, columns, where)
     if law == "lr-batch":
         if method is not None:
             options["method"] = method
@@ -82,7 +76,7 @@ def fit(
             options["upstream"] = scaling.load(upstream) if upstream.endswith(".json") else upstream
         if residuals is not None:
             options["residuals"] = residuals
-        with _progress("bootstrap", quiet=json) as told:
+        with progress_bar("bootstrap", quiet=json) as told:
             fitted = scaling.fit(table, law=law, seed=seed, target=target, progress=told, **options)
     if output is not None:
         fitted.save(output)
@@ -91,65 +85,6 @@ def fit(
 
         write_fit_report(fitted, report)
     _print(fitted, output, report, json)
-
-
-def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
-    """``["breaks=2", "axis=tokens"]`` as a mapping, numbers read as numbers."""
-    settings: dict[str, Any] = {}
-    for pair in pairs or []:
-        name, equals, text = pair.partition("=")
-        if not equals or not name.strip():
-            raise InputError(f"cannot read {pair!r}", key="--set", remedy="write NAME=VALUE")
-        value: Any = text.strip()
-        for kind in (int, float):
-            try:
-                value = kind(text)
-                break
-            except ValueError:
-                continue
-        settings[name.strip()] = value
-    return settings
-
-
-def _load(path: Path, columns: str | None, where: str | None) -> Runs:
-    import numpy as np
-
-    from scaling.runs import load_runs
-
-    table = load_runs(path, columns=columns, require=())
-    if where is None:
-        return table
-    try:
-        chosen = table.where(np.asarray(table.frame.eval(where), dtype=bool))
-    except Exception as error:  # pandas raises whatever its parser does
-        raise InputError(
-            f"cannot be read ({error})",
-            source=str(path),
-            key="--where",
-            remedy="such as 'tokens > 1e9 and seed == 0'",
-        ) from None
-    if not len(chosen):
-        raise InputError("no run is left", source=str(path), key="--where", remedy="ask for less")
-    return chosen
-
-
-@contextmanager
-def _progress(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on standard error, where a person is looking."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-
-        def told(done: int, of: int) -> None:
-            bar.update(task, completed=done, total=of)
-
-        yield told
 
 
 def _print(fitted: Any, output: Path | None, report: Path | None, json: bool) -> None:

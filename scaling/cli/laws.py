@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
+from scaling.cli.options import AsJson
 from scaling.terminal import echo_json, table
 
 __all__ = ["laws"]
 
 
-def laws(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def laws(as_json: AsJson = False) -> None:
     """Every law known, fitted or published, with its citation."""
     from scaling.published import LAWS
 

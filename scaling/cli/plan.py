@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
-from scaling.cli.predict import quantity
+from scaling.cli.options import AsJson, Columns, RunsFile, quantity
 
 __all__ = ["plan"]
 
 
 def plan(
-    runs: Annotated[
-        Path, typer.Argument(help="Runs so far: CSV or Parquet, one row a finished training run.")
-    ],
+    runs: RunsFile,
     target_params: Annotated[
         float, typer.Option(parser=quantity, metavar="NUMBER", help="Parameters of the target.")
     ],
@@ -30,9 +28,9 @@ def plan(
     candidates: Annotated[
         Path | None, typer.Option(help="Runs that could be made; a grid of sizes and settings unless given.")
     ] = None,
-    columns: Annotated[str | None, typer.Option(help="Your column names: params=N,tokens=D.")] = None,
+    columns: Columns = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Table of runs to write.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Choose the next runs: those that shrink the expected loss at a target most for what they cost."""
     from scaling.planning import plan as plan_runs

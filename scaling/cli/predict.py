@@ -7,23 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from scaling.cli.options import AsJson, Level, check_level, quantity
 from scaling.errors import InputError
 from scaling.terminal import echo_json, table
 
-__all__ = ["predict", "quantity"]
-
-_SUFFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
-
-
-def quantity(text: str) -> float:
-    """A number as people write it: ``7e9``, ``7B``, ``1.4T``, ``512k``."""
-    word = text.strip().lower().replace("_", "")
-    scale = _SUFFIXES.get(word[-1:], 1.0)
-    try:
-        return float(word if scale == 1.0 else word[:-1]) * scale
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a number; write 7e9 or 7B") from None
-
+__all__ = ["predict"]
 
 _Number = Annotated[float | None, typer.Option(parser=quantity, metavar="NUMBER")]
 
@@ -53,11 +41,11 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Where the table of answers goes.")
     ] = None,
-    level: Annotated[float, typer.Option(help="Coverage that the intervals claim.")] = 0.9,
+    level: Level = 0.9,
     plot: Annotated[
         Path | None, typer.Option(help="Write a picture of how the laws differ to this HTML file.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask a law, or several at once, about one point or a table of points.
 
@@ -65,10 +53,7 @@ def predict(
     """
     from scaling.published.ask import answer_all, open_law
 
-    if not 0 < level < 1:
-        raise InputError(
-            f"is {level:g}", key="--level", remedy="give a coverage between 0 and 1, such as 0.9"
-        )
+    check_level(level)
     opened = {name: open_law(name) for name in laws}
     inputs = {
         "params": params,

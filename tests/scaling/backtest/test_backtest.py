@@ -99,6 +99,10 @@ def test_summaries_are_those_of_the_table() -> None:
         np.average(found.folds["bootstrap_coverage"], weights=weights)
     )
     json.dumps(found.to_dict())
+    scale = found.width_needed
+    low = table["predicted"] - scale * (table["predicted"] - table["low"]) * (1 + 1e-9)
+    high = table["predicted"] + scale * (table["high"] - table["predicted"]) * (1 + 1e-9)
+    assert ((table["actual"] >= low) & (table["actual"] <= high)).mean() >= found.level
 
 
 def test_a_right_law_predicts_its_largest_runs() -> None:
@@ -143,6 +147,10 @@ def test_the_command(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, arguments)
     assert shown.exit_code == 0
     assert "intervals covered" in shown.output
+    assert "times as wide" in shown.output
+    fewer = CliRunner().invoke(app, [*arguments, "--json", "--where", "N < 5e8"])
+    assert fewer.exit_code == 0, fewer.output
+    assert json.loads(fewer.output)["predicted"] < told["predicted"]
 
 
 def test_the_command_refuses_what_is_wrong(tmp_path: Path) -> None:
@@ -150,5 +158,7 @@ def test_the_command_refuses_what_is_wrong(tmp_path: Path) -> None:
     assert isinstance(missing.exception, InputError)
     path = tmp_path / "runs.csv"
     runs().to_csv(path, index=False)
+    none_left = CliRunner().invoke(app, ["backtest", str(path), "--where", "tokens < 0"])
+    assert isinstance(none_left.exception, InputError)
     nowhere = CliRunner().invoke(app, ["backtest", str(path), "-o", str(tmp_path / "no" / "x.csv")])
     assert isinstance(nowhere.exception, InputError)
