@@ -190,26 +190,29 @@ def _targets(targets: pd.DataFrame, centre: str) -> list[str]:
 
 
 def write(frame: pd.DataFrame, rows: list[dict[str, Any]]) -> None:
-    """The chosen candidate's targets first, then every candidate's, for information."""
+    """The chosen candidate's targets and the defaults' first, then every candidate's errors, for information."""
     found = [judge(frame, row) for row in rows]
     rows = [{**row, **outcome} for row, (outcome, _) in zip(rows, found, strict=True)]
-    default = next(
-        r for r in rows if Fit(*(r[n] for n in Fit._fields)) == DEFAULT and r["centre"] == CENTRES[0]
+    unasked = next(
+        place
+        for place, row in enumerate(rows)
+        if Fit(*(row[name] for name in Fit._fields)) == DEFAULT and row["centre"] == CENTRES[0]
     )
-    chosen = rows[0]
     lines = [
         "Chosen on the runs up to 2.1e19 FLOP, and what `scaling fit --law over-training` does unasked:",
-        "", *HEAD, _line(chosen), _line(default), "", "The chosen one:", "",
-        *_targets(found[0][1], chosen["centre"]), "",
+        "", *HEAD, _line(rows[0]), _line(rows[unasked]), "", "The chosen one:", "",
+        *_targets(found[0][1], rows[0]["centre"]), "", "The defaults:", "",
+        *_targets(found[unasked][1], CENTRES[0]), "",
         "Every candidate, in the order of its inner error; the columns from the eighth on had no part in the choice:",
         "", *HEAD, *map(_line, rows),
     ]  # fmt: skip
     (HERE / "results" / "overtraining_targets.md").write_text("\n".join(lines) + "\n")
     kept = {
         "level": LEVEL,
-        "chosen": chosen,
-        "default": default,
+        "chosen": rows[0],
+        "default": rows[unasked],
         "targets": found[0][1].to_dict(orient="records"),
+        "default_targets": found[unasked][1].to_dict(orient="records"),
         "candidates": rows,
     }
     text = json.dumps(kept, indent=1).replace("Infinity", '"all"')
