@@ -177,7 +177,7 @@ def _check_positive(frame: pd.DataFrame, column: str, name: str, *, required: bo
     if wrong.any():
         row = int(np.argmax(wrong))
         raise InputError(
-            f"row {row + 1} has {frame[column].iloc[row]!r}, which is not a finite number above zero "
+            f"row {row + 1} has {str(frame[column].iloc[row])!r}, which is not a finite number above zero "
             f"({int(wrong.sum())} such rows)",
             source=name,
             key=column,

@@ -8,6 +8,7 @@ from scaling.cli.allocate import allocate
 from scaling.cli.backtest import backtest
 from scaling.cli.fit import fit
 from scaling.cli.laws import laws
+from scaling.cli.pass_at_k import pass_at_k
 from scaling.cli.plan import plan
 from scaling.cli.predict import predict
 from scaling.terminal import VersionOption, run_app
@@ -28,7 +29,7 @@ def root(version: VersionOption = False) -> None:
     """Fit scaling laws to training runs, predict with intervals that hold, plan the next runs."""
 
 
-for command in (fit, predict, allocate, plan, backtest, laws):
+for command in (fit, predict, allocate, plan, backtest, pass_at_k, laws):
     app.command()(command)
 
 
