@@ -208,3 +208,13 @@ def test_progress_reaches_the_end() -> None:
     solve(law, {"params": x}, target, weights=resample(20, 100, 3), progress=lambda *a: told.append(a))
     assert told[-1] == (100, 100)
     assert len(told) > 10
+
+
+def test_factors_whose_squares_overflow_are_solved_like_others() -> None:
+    law = get_law("A * tokens**a", inputs=["tokens"])
+    tokens = np.geomspace(1e150, 1e160, 12)
+    with np.errstate(over="raise"):
+        found = solve_linear(
+            law, np.array([[1.1]]), ["a"], {"tokens": tokens}, 3.0 * tokens**1.1, np.ones(12)
+        )
+    assert law.params(found[0])["A"] == pytest.approx(3.0)
