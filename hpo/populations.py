@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import random
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -113,7 +114,10 @@ def _drawing(state: list[Any], seed: int) -> Iterator[None]:
         random.seed(seed)
         np.random.seed(seed % 2**32)
     try:
-        yield
+        with warnings.catch_warnings():
+            # PB2 fits a Gaussian process to a handful of points; that its scales end at a bound helps nobody.
+            warnings.filterwarnings("ignore", module="sklearn")
+            yield
     finally:
         state[:] = random.getstate(), np.random.get_state()
         random.setstate(before[0])

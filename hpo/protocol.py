@@ -11,15 +11,16 @@ from hpo.allocation.base import Allocation
 from hpo.allocation.fixed import Fixed
 from hpo.budget import Budget
 from hpo.config import StudyConfig, load_config
-from hpo.config.model import Resources, SamplerConfig, TunedBaseline
+from hpo.config.model import Resources, SamplerConfig
 from hpo.definition import section_name
 from hpo.driver import sole_driver
 from hpo.execution import Executor, Source, Task, make_executor
-from hpo.incumbent import choose
+from hpo.incumbent import Incumbent, choose
 from hpo.ladder import LADDER, Ladder, check_ladder, is_target, predicted_config
 from hpo.objective import Objective, load_objective
 from hpo.progress import Bar, Progress, Quiet
 from hpo.provenance import describe, who
+from hpo.replay import FINALISTS, chosen_schedule, finalists
 from hpo.samplers import NAMES as SAMPLERS
 from hpo.samplers.given import GivenSampler
 from hpo.schedulers import POPULATION, check_scheduler
@@ -104,6 +105,9 @@ class _Session:
         for label, fixed in zip(config.labels, config.variants, strict=True):
             runs = config.budget.runs_planned(len(config.seeds.tuning))
             parts: dict[str, int | None] = {section_name(config.name, label): runs}
+            if config.scheduler.name in POPULATION:
+                finals = config.scheduler.options.get("finalists", FINALISTS) * len(config.seeds.tuning)
+                parts[section_name(config.name, label, part="schedules")] = finals
             if config.baseline is not None and config.baseline.tune is not None:
                 parts[section_name(config.name, label, part="baseline")] = runs
             if test and config.seeds.testing and not self._climbs(fixed):
@@ -185,6 +189,17 @@ class _Session:
             return _tuning(config, section, config.space, fixed, sampler, watcher)
 
         steps.append(tuning)
+        if config.scheduler.name in POPULATION:
+
+            def schedules() -> Source:
+                section = self._section(label, fixed, "schedules")
+                count = config.scheduler.options.get("finalists", FINALISTS)
+                best = finalists(self.tuning[index].ledger(), config.direction, fixed, count)
+                given = Given(section, best, config.seeds.tuning, watcher.finished)
+                watcher.resumed(section.name, given.ledger)
+                return given
+
+            steps.append(schedules)
         tuned = config.baseline.tune if config.baseline is not None else None
         if tuned is not None:
 
@@ -201,7 +216,8 @@ class _Session:
         if test and sealed is not None:
 
             def testing() -> Source:
-                configs = candidates(config, self.tuning[index], fixed, self._baseline_section(label, tuned))
+                tuned_section = self._part(label, "baseline") if tuned else None
+                configs = candidates(config, self._incumbent(index), fixed, tuned_section)
                 open_testing(sealed, configs, again=False)
                 given = Given(sealed, configs, config.seeds.testing, watcher.finished, single_roles=True)
                 watcher.resumed(sealed.name, given.ledger)
@@ -210,10 +226,14 @@ class _Session:
             steps.append(testing)
         return steps
 
-    def _baseline_section(self, label: str, tuned: TunedBaseline | None) -> Section | None:
-        return (
-            Section(self.storage, section_name(self.config.name, label, part="baseline")) if tuned else None
-        )
+    def _incumbent(self, index: int) -> Incumbent:
+        config, label = self.config, self.config.labels[index]
+        if config.scheduler.name in POPULATION:
+            return chosen_schedule(self._part(label, "schedules").ledger(), config.direction)
+        return choose(self.tuning[index].ledger(), config.direction, space=config.space.distributions())
+
+    def _part(self, label: str, part: str) -> Section:
+        return Section(self.storage, section_name(self.config.name, label, part=part))
 
 
 def _tuning(
@@ -326,22 +346,20 @@ def _check_names(config: StudyConfig, source: str) -> None:
                 error.message, source=source, key=error.key or key, remedy=error.remedy
             ) from None
     check_scheduler(config.scheduler, config.engine, source=source)
-    if config.scheduler.name in POPULATION and config.seeds.testing:
+    if config.scheduler.name in POPULATION and config.budget.runs_planned(1) is None:
         raise InputError(
-            f"{config.scheduler.name!r} finds a schedule of hyperparameters, which cannot be trained again from one "
-            "configuration on testing seeds",
+            f"the members of a population are trained side by side, and {config.budget.kind} do not say how many",
             source=source,
-            key="seeds.testing",
-            remedy="leave the testing seeds out; each run's last values are in its metric `final_config`",
+            key="budget",
+            remedy="give budget: {trials: N}",
         )
 
 
 def candidates(
-    config: StudyConfig, tuning: Section, fixed: Mapping[str, Any], baseline: Section | None
+    config: StudyConfig, incumbent: Incumbent, fixed: Mapping[str, Any], baseline: Section | None
 ) -> list[tuple[str, dict[str, Any]]]:
     """What is tested at the end: the incumbent, and the baseline as given or as tuned."""
-    space = config.space.distributions()
-    chosen = [("incumbent", {**fixed, **choose(tuning.ledger(), config.direction, space=space).config})]
+    chosen = [("incumbent", {**fixed, **incumbent.config})]
     if config.baseline is None:
         return chosen
     if config.baseline.config is not None:

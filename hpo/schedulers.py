@@ -73,6 +73,8 @@ def make_scheduler(config: SchedulerConfig, metric: str, direction: str, space: 
         classes["pb2"] = PB2
     given = dict(config.options)
     seed = given.pop("seed", 0) if config.name in _DRAWING else 0
+    if config.name in POPULATION:
+        given.pop("finalists", None)
     if config.name in POPULATION and space is not None:
         given = {**_mutations(config.name, space), **_in_the_space(config.name, space, given)}
     options = {

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.definition import section_name
 from hpo.ledger import Ledger, RunRecord
+from hpo.replay import chosen_schedule
+from hpo.schedulers import POPULATION
 from hpo.space import Space
 from hpo.store import Section, name_of, open_storage, sections_of, study_names
 from scaling.errors import ForetuneError, InputError
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
 
     from hpo.incumbent import Incumbent
 
-__all__ = ["Scale", "Study", "load_study"]
+__all__ = ["PHASES", "Scale", "Study", "load_study"]
+
+#: What runs may have been made for.
+PHASES = ("tuning", "schedules", "baseline", "testing", "given")
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Scale:
         tuning: Section of the tuning runs.
         testing: Section of the sealed runs, if the study has testing seeds.
         baseline: Section of the tuned baseline, if there is one.
+        schedules: Section of a population's finalists, trained on all tuning seeds.
     """
 
     label: str
@@ -40,11 +46,17 @@ class Scale:
     tuning: Section
     testing: Section | None = None
     baseline: Section | None = None
+    schedules: Section | None = None
 
     @property
     def ledger(self) -> Ledger:
         """Tuning runs so far."""
         return self.tuning.ledger()
+
+    @property
+    def candidates(self) -> Ledger:
+        """The runs that the incumbent is chosen by: all, or those of a population's finalists."""
+        return self.ledger if self.schedules is None else self.schedules.ledger()
 
     @property
     def direction(self) -> str:
@@ -58,6 +70,9 @@ class Scale:
         Raises:
             ForetuneError: No configuration has completed.
         """
+        scheduler = self.tuning.attributes.get("definition", {}).get("scheduler", {})
+        if scheduler.get("name") in POPULATION:
+            return chosen_schedule(self.candidates, self.direction)
         from hpo.incumbent import choose
 
         return choose(self.ledger, self.direction, space=self.space.distributions())
@@ -89,6 +104,7 @@ class Study:
                         section,
                         sections.get(section_name(name, label, sealed=True)),
                         sections.get(section_name(name, label, part="baseline")),
+                        sections.get(section_name(name, label, part="schedules")),
                     )
                 )
         self.given = [section for section in sections.values() if section.attributes.get("phase") == "given"]
@@ -147,7 +163,7 @@ class Study:
         return found
 
     def records(self, phase: str = "tuning") -> list[RunRecord]:
-        """Finished runs of ``tuning``, ``testing``, ``baseline`` or ``given``."""
+        """Finished runs of ``tuning``, ``schedules``, ``testing``, ``baseline`` or ``given``."""
         return [
             run
             for section in self._sections()
@@ -162,7 +178,11 @@ class Study:
         return test(self, configs, **options)
 
     def _sections(self) -> list[Section]:
-        parts = [part for scale in self.scales for part in (scale.tuning, scale.baseline, scale.testing)]
+        parts = [
+            part
+            for scale in self.scales
+            for part in (scale.tuning, scale.schedules, scale.baseline, scale.testing)
+        ]
         return [part for part in [*parts, *self.given] if part is not None]
 
 

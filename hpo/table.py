@@ -21,7 +21,7 @@ _FIRST = ("study", "scale", "phase", "role", "configuration", "seed", "status")
 def runs_table(sections: Iterable[Section]) -> pd.DataFrame:
     """One row a finished run.
 
-    Columns: ``study``, ``scale``, ``phase`` (tuning, testing, baseline or given), ``role`` (incumbent or baseline, of
+    Columns: ``study``, ``scale``, ``phase`` (:data:`hpo.study.PHASES`), ``role`` (incumbent or baseline, of
     testing runs), ``configuration``, ``seed``, ``status``; the configuration's values; the metrics, which win over a
     value of the same name (``tokens`` as trained, not as asked for); ``seconds``, ``started``, cost, ``error``. The
     metric of a failed or diverged run is blank.

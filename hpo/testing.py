@@ -59,7 +59,7 @@ def test(
     sources: list[Source] = []
     for scale in study.scales:
         assert scale.testing is not None
-        chosen = candidates(config, scale.tuning, scale.fixed, scale.baseline)
+        chosen = candidates(config, scale.incumbent, scale.fixed, scale.baseline)
         chosen += [(role, {**scale.fixed, **values}) for role, values in (configs or {}).items()]
         open_testing(scale.testing, chosen, again=True)
         sources.append(

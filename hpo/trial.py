@@ -27,6 +27,7 @@ class Trial:
         seed: Seed of this run, the same that the objective is called with.
         fidelity: Fraction of a full run that is asked for, in (0, 1].
         reports: What has been reported so far: ``(step, metrics)`` each.
+        on_report: Called with each report.
 
     Args:
         number: See above.
@@ -49,7 +50,7 @@ class Trial:
         self.seed = seed
         self.fidelity = fidelity
         self.reports: list[tuple[int, dict[str, float]]] = []
-        self._on_report = on_report
+        self.on_report = on_report
         self._checkpoint = checkpoint
         self._saved: bytes | None = None
 
@@ -61,8 +62,8 @@ class Trial:
         """
         plain = {name: float(value) for name, value in metrics.items()}
         self.reports.append((int(step), plain))
-        if self._on_report is not None:
-            self._on_report(int(step), plain)
+        if self.on_report is not None:
+            self.on_report(int(step), plain)
 
     def save(self, state: Any) -> None:
         """Keep ``state`` (anything that pickles), in place of the last, for an interrupted run to go on from."""
@@ -83,3 +84,9 @@ class Trial:
         if not self._checkpoint.is_file():
             return None
         return pickle.loads(self._checkpoint.read_bytes())
+
+    def forget(self) -> None:
+        """Drop what was saved, by an earlier attempt too."""
+        self._saved = None
+        if self._checkpoint is not None:
+            self._checkpoint.unlink(missing_ok=True)

@@ -69,8 +69,14 @@ def _counts(runs: dict[str, int]) -> str:
 
 
 def _config(config: dict[str, Any]) -> str:
+    from hpo.replay import SCHEDULE, describe
+
     return " ".join(
-        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        f"({describe(value)})"
+        if name == SCHEDULE
+        else f"{name}={value:.4g}"
+        if isinstance(value, float)
+        else f"{name}={value}"
         for name, value in config.items()
     )
 

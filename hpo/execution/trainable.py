@@ -19,6 +19,7 @@ from hpo.execution.base import Job, Task
 from hpo.execution.worker import OutOfTime, perform
 from hpo.ledger import Atom, RunRecord
 from hpo.populations import from_model, to_model
+from hpo.replay import SCHEDULE, extended
 from hpo.schedulers import STEP
 from hpo.trial import Pruned
 
@@ -31,6 +32,8 @@ JOB = "foretune_job"
 #: Metric that says with which values a run ended, where a population scheduler has changed them on the way.
 FINAL = "final_config"
 _CHECKPOINT = "checkpoint.pickle"
+#: Of a checkpoint: the step at which it was taken, and the schedule of values up to there.
+_MADE = "made.json"
 
 
 def encode(job: Job, task: Task) -> dict[str, Any]:
@@ -89,12 +92,17 @@ class TrainingRun(tune.Trainable):
         self._stepwise = stepwise
         self._last_step = last_step
         self._stage: _Stage | None = None
-        self._job = decode(self.trial_name, config, loaded)
+        self._begin(config)
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._job = decode(self.trial_name, config, self._foretune_task)
+        self._schedule = extended((), 0, self._job.sampled)
+        self._step = 0
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Called for each further run of this process."""
         self.cleanup()
-        self._job = decode(self.trial_name, new_config, self._foretune_task)
+        self._begin(new_config)
         (Path(self.logdir) / _CHECKPOINT).unlink(missing_ok=True)
         return True
 
@@ -104,24 +112,36 @@ class TrainingRun(tune.Trainable):
             return _final(perform(self._foretune_task, self._job), self._foretune_task.metric)
         if self._stage is None:
             self._stage = _Stage(
-                self._foretune_task, self._job, Path(self.logdir) / _CHECKPOINT, self._last_step
+                self._foretune_task,
+                self._job,
+                Path(self.logdir) / _CHECKPOINT,
+                self._last_step,
+                self._schedule,
             )
-        return self._stage.advance()
+        result = self._stage.advance()
+        self._step = int(result.get(STEP, self._step))
+        return result
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """What the objective saved last, for schedulers that pause or copy runs."""
         saved = Path(self.logdir) / _CHECKPOINT
         if saved.is_file():
             shutil.copy(saved, Path(checkpoint_dir) / _CHECKPOINT)
-        (Path(checkpoint_dir) / "made").touch()
+        made = {"step": self._step, "schedule": self._schedule}
+        (Path(checkpoint_dir) / _MADE).write_text(json.dumps(made), encoding="utf-8")
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Put back what was saved; the objective is called anew and finds it by ``trial.restore()``."""
         self.cleanup()
         saved = Path(str(checkpoint)) / _CHECKPOINT
-        if saved.is_file():
-            Path(self.logdir).mkdir(parents=True, exist_ok=True)
-            shutil.copy(saved, Path(self.logdir) / _CHECKPOINT)
+        if not saved.is_file():
+            return  # the objective begins anew, with its own values
+        Path(self.logdir).mkdir(parents=True, exist_ok=True)
+        shutil.copy(saved, Path(self.logdir) / _CHECKPOINT)
+        made = json.loads((saved.parent / _MADE).read_text(encoding="utf-8"))
+        self._step = made["step"]
+        # Another member's checkpoint brings the schedule that made it.
+        self._schedule = extended(made["schedule"], self._step, self._job.sampled)
 
     def cleanup(self) -> None:
         """End a run that a scheduler has stopped."""
@@ -141,11 +161,19 @@ def _final(record: RunRecord, metric: str, step: int | None = None) -> dict[str,
 class _Stage:
     """An objective in a thread of its own that stands still between its reports, until the scheduler has decided."""
 
-    def __init__(self, task: Task, job: Job, checkpoint: Path, last_step: float | None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        job: Job,
+        checkpoint: Path,
+        last_step: float | None,
+        schedule: list[dict[str, Any]],
+    ) -> None:
         self._task = task
         self._job = job
         self._checkpoint = checkpoint
         self._last_step = last_step
+        self._schedule = schedule
         self._results: queue.Queue[dict[str, Any]] = queue.Queue()
         self._go = threading.Semaphore(0)
         self._stopped = False
@@ -178,7 +206,8 @@ class _Stage:
     def _perform(self) -> None:
         record = perform(self._task, self._job, self._report, checkpoint=self._checkpoint)
         if self._task.population:
-            record = replace(record, metrics={**record.metrics, FINAL: dict(self._job.sampled)})
+            changed = {FINAL: dict(self._job.sampled), SCHEDULE: self._schedule}
+            record = replace(record, metrics={**record.metrics, **changed})
         result = _final(record, self._task.metric, self._step)
         if not (self._job.judged or self._task.population):
             result.pop(STEP, None)  # without its time it is no result that schedulers compare others with

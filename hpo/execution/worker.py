@@ -18,6 +18,7 @@ from typing import Any
 from hpo.cost import measure
 from hpo.execution.base import Job, Task
 from hpo.ledger import RunRecord, Status
+from hpo.replay import replay
 from hpo.trial import Diverged, Pruned, Trial
 
 __all__ = ["MISSING_METRIC", "perform", "pruned_record"]
@@ -71,7 +72,7 @@ def perform(
 def _train(task: Task, job: Job, trial: Trial) -> Outcome:
     try:
         with _threads(task.cpu), _limit(task.time_limit):
-            return judge(task.objective(dict(job.config), seed=job.atom.seed, trial=trial), task.metric)
+            return judge(replay(task.objective, job.config, seed=job.atom.seed, trial=trial), task.metric)
     except Pruned:
         return _stopped(trial, task.metric)
     except Diverged as reason:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpo import cost
 from hpo.report.words import configuration, ranges
+from hpo.study import PHASES
 
 if TYPE_CHECKING:
     from hpo.study import Study
@@ -100,7 +101,7 @@ def _baseline(study: Study) -> str:
 
 def _failures(study: Study) -> str:
     parts = []
-    for phase in ("tuning", "baseline", "testing", "given"):
+    for phase in PHASES:
         records = study.records(phase)
         if records:
             lost = sum(run.value is None for run in records)
@@ -133,6 +134,6 @@ def _versions(session: Mapping[str, Any]) -> str:
 
 
 def _time(study: Study) -> str:
-    every = [run for phase in ("tuning", "baseline", "testing", "given") for run in study.records(phase)]
+    every = [run for phase in PHASES for run in study.records(phase)]
     said = cost.total(every).describe()
     return "; ".join(f"{name}: {value}" for name, value in said.items())

@@ -15,6 +15,7 @@ from hpo.report.parameters import parameter_blocks
 from hpo.report.words import configuration, interval
 from hpo.statistics import Interval, compare, interquartile_mean, method_of, oriented, roles_of
 from hpo.statistics import interval as bootstrap
+from hpo.study import PHASES
 from scaling.errors import ForetuneError
 from scaling.report import Code, Details, Figure, Page, Table, Text, Tile, Tiles
 from scaling.report.theme import COLOURS
@@ -96,9 +97,7 @@ def _second_look(study: Study) -> list[str]:
 def _tiles(study: Study) -> Tiles:
     records = study.records("tuning")
     failed = sum(run.value is None for run in records)
-    spent = cost.total(
-        [*records, *study.records("testing"), *study.records("baseline"), *study.records("given")]
-    )
+    spent = cost.total([run for phase in PHASES for run in study.records(phase)])
     tiles = []
     for scale in study.scales[-2:]:
         chosen = _incumbent(scale)
@@ -136,7 +135,7 @@ def _chosen(study: Study) -> list[Any]:
             rows.append([scale.label or study.name, "none: no configuration has completed", None, None])
             continue
         estimate = chosen.estimate
-        runs = scale.ledger.of(chosen.configuration)
+        runs = scale.candidates.of(chosen.configuration)
         shown = interval(Interval(estimate.value, estimate.low, estimate.high))
         rows.append([scale.label or study.name, configuration(chosen.config), len(runs), shown])
     if not rows:
@@ -156,7 +155,7 @@ def _gap(study: Study) -> list[Any]:
         chosen = _incumbent(scale)
         if chosen is None:
             continue
-        groups = {"incumbent, tuning seeds": _by_seed(scale.ledger.of(chosen.configuration))}
+        groups = {"incumbent, tuning seeds": _by_seed(scale.candidates.of(chosen.configuration))}
         for role in roles_of(study):
             try:
                 tested = method_of(study, role).runs[scale.label]
@@ -222,7 +221,7 @@ def _tuning(study: Study, scale: Scale) -> list[Any]:
 def _failures(study: Study) -> list[Any]:
     rows = []
     counts: Counter[str] = Counter()
-    for phase in ("tuning", "baseline", "testing", "given"):
+    for phase in PHASES:
         for run in study.records(phase):
             counts[run.status] += 1
             if run.value is None:
@@ -243,7 +242,7 @@ def _failures(study: Study) -> list[Any]:
 
 
 def _cost(study: Study) -> list[Any]:
-    phases = {phase: study.records(phase) for phase in ("tuning", "baseline", "testing", "given")}
+    phases = {phase: study.records(phase) for phase in PHASES}
     told = {phase: cost.total(records).describe() for phase, records in phases.items() if records}
     if not told:
         return [Text("Nothing has been run.")]

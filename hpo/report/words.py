@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hpo.replay import SCHEDULE, describe
 from hpo.statistics import Interval
 from scaling.report.numbers import number, show
 
@@ -15,7 +16,10 @@ __all__ = ["bounds", "configuration", "interval", "ranges"]
 def configuration(config: Mapping[str, Any], names: Any = None) -> str:
     """``lr=0.003 batch_size=8192``, of all values or of those named."""
     chosen = config if names is None else {name: config[name] for name in names if name in config}
-    return " ".join(f"{name}={show(value).replace(',', '')}" for name, value in chosen.items())
+    return " ".join(
+        f"({describe(value)})" if name == SCHEDULE else f"{name}={show(value).replace(',', '')}"
+        for name, value in chosen.items()
+    )
 
 
 def interval(found: Interval | None) -> str:

@@ -152,7 +152,7 @@ def _values(runs: Sequence[RunRecord]) -> dict[int, float | None]:
 
 def _tuning_records(study: Study, role: str) -> list[RunRecord]:
     if role == "incumbent":
-        return study.records("tuning")
+        return [*study.records("tuning"), *study.records("schedules")]
     return study.records("baseline") if role == "baseline" else []
 
 

@@ -113,7 +113,7 @@ def test_an_interrupted_run_goes_on_to_the_same_loss(monkeypatch: pytest.MonkeyP
     trial = hpo.Trial(on_report=kill)
     with pytest.raises(KeyboardInterrupt):
         train(config, seed=0, trial=trial)
-    trial._on_report = None
+    trial.on_report = None
     steps_before = len(trial.reports)
     resumed = train(config, seed=0, trial=trial)
     assert trial.reports[steps_before][0] == 20
