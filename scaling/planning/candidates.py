@@ -124,17 +124,18 @@ def initial_design(
     names = [name for name in ("lr", "batch_size") if name in candidates]
     z = np.log2(candidates[names].to_numpy(dtype=np.float64))
     picked: list[int] = []
+    # Cheapest first: what a dear size cannot use must not be missing for the others, or one size would take it all.
+    chosen_cells = sorted(chosen_cells, key=lambda at: float(cost[affordable[at]]))
     per_cell = [np.flatnonzero(cell == affordable[at]) for at in chosen_cells]
     quota = np.full(len(per_cell), count // len(per_cell))
     quota[: count % len(per_cell)] += 1
     spent = 0.0
-    for rows, wanted in zip(per_cell, quota, strict=True):
-        inner = _inner(z[rows])
-        for at in _spread(z[rows[inner]], min(int(wanted), len(inner)), generator):
-            price = cost[cell[rows[0]]]
-            if spent + price <= budget_flops:
-                picked.append(int(rows[inner[at]]))
-                spent += price
+    for number, (rows, most) in enumerate(zip(per_cell, quota, strict=True)):
+        inner, price = _inner(z[rows]), float(cost[cell[rows[0]]])
+        share = (budget_flops - spent) / (len(per_cell) - number)
+        wanted = min(int(most), len(inner), max(int(share / price), int(spent + price <= budget_flops)))
+        picked += [int(rows[inner[at]]) for at in _spread(z[rows[inner]], wanted, generator)]
+        spent += wanted * price
     return np.array(picked, dtype=np.int64)
 
 
@@ -148,7 +149,7 @@ def _inner(z: Array) -> NDArray[np.int64]:
 def _spread(points: Array, count: int, generator: np.random.Generator) -> list[int]:
     """Greedy farthest points from a random start; each axis scaled to its range."""
     scaled = (points - points.min(axis=0)) / np.maximum(np.ptp(points, axis=0), 1e-9)
-    chosen = [int(generator.integers(len(points)))]
+    chosen = [int(generator.integers(len(points)))][:count]
     while len(chosen) < count:
         distance = np.sqrt(((scaled[:, None, :] - scaled[chosen][None, :, :]) ** 2).sum(axis=-1)).min(axis=1)
         distance[chosen] = -1.0

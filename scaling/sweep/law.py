@@ -15,7 +15,7 @@ from scaling.checks import Check
 from scaling.errors import InputError
 from scaling.sweep.basin import Basin, best_given, contour, excess, extent
 from scaling.sweep.level import Level
-from scaling.sweep.problem import features
+from scaling.sweep.problem import FEW_TOKENS, features
 from scaling.sweep.shared import Shared
 from scaling.sweep.walls import Walls
 
@@ -37,7 +37,7 @@ class HyperLaw:
 
     Attributes:
         name: Hyperparameter.
-        features: ``constant``, inputs, perhaps ``bend``.
+        features: ``constant``, inputs, perhaps ``few_tokens``.
         beta: log2 of the optimum per feature. Shape ``(f,)``.
         covariance: Of ``beta``. Shape ``(f, f)``.
         scatter: Octaves by which the optimum of one cell, as a sweep would measure it, scatters around the law.
@@ -67,7 +67,7 @@ class FittedSweep:
         hypers: One law a hyperparameter.
         inputs: Variables the law is written in.
         x_mid: log2 of the inputs at the middle of the cells. Shape ``(F,)``.
-        ratio_mid: log2(tokens/params) at the vertex of the bend, relative to ``x_mid``.
+        ratio_mid: log2(tokens/params) where the bend sets in, less that at ``x_mid``.
         basin: Shared basin; ``None`` for ``step-law``.
         level: Loss at the optimum over sizes; ``None`` where it could not be fitted.
         cells: For each cell its scales, runs, best loss and best configuration, and the optimum the model found.
@@ -121,8 +121,8 @@ class FittedSweep:
         for law in self.hypers:
             text = f"{law.name} = {2.0 ** law.beta[0]:.4g}"
             for feature, value in zip(law.features[1:], law.beta[1:], strict=True):
-                if feature == "bend":
-                    text += f" 2^({value:.3g} (log2 D/N - middle)^2)"
+                if feature == FEW_TOKENS:
+                    text += f" (1 + 20 N/D)^{value:.3f}"
                     continue
                 middle = 2.0 ** self.x_mid[self.inputs.index(feature)]
                 text += f" ({short.get(feature, feature)}/{middle:.3g})^{value:.3f}"
@@ -139,7 +139,7 @@ class FittedSweep:
                     value, error = 2.0**value, 2.0**value * np.log(2.0) * error
                 meaning = {
                     "constant": "at the middle of the cells",
-                    "bend": "octaves per squared octave of D/N",
+                    FEW_TOKENS: "exponent of 1 + 20 N/D",
                 }
                 rows.append(
                     (

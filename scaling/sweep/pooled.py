@@ -3,9 +3,10 @@
     log L = level[cell] + q(log2 h - centre[cell]),    centre[cell] = X beta + offset[cell],  offset ~ N(0, tau^2)
 
 ``q`` is the shared basin (:mod:`scaling.sweep.basin`), the level of each cell is free, and each cell's optimum may
-scatter around the law by ``tau`` octaves, which is estimated: intervals that leave it out are far too narrow. A bend
-of the law in log(tokens/params) is allowed and shrunk towards none. Weights fall with the *predicted* excess, so
-that the bottom decides where the bottom is, and outliers are bounded (pseudo-Huber).
+scatter around the law by ``tau`` octaves, which is estimated: intervals that leave it out are far too narrow. Models
+of few tokens a parameter may leave the straight law by a factor (1 + 20 N/D)^c, with ``c`` shrunk towards none: it
+fades for well-trained models, so that the law stays straight where it is extrapolated to. Weights fall with the
+*predicted* excess, so that the bottom decides where the bottom is, and outliers are bounded (pseudo-Huber).
 
 Solved by Levenberg-Marquardt steps on the joint posterior with levels eliminated; ``tau`` and the noise by a few
 rounds of expectation-maximisation and of a robust scale estimate.
@@ -180,7 +181,7 @@ def fit_pooled(sweep: Sweep, *, prior: Prior | None = None, bend: bool = True) -
     Args:
         sweep: From :func:`scaling.sweep.table.build_sweep`.
         prior: What to assume before any run.
-        bend: Allow a (shrunk) bend of the law in tokens per parameter.
+        bend: Let models of fewer than 20 tokens a parameter leave the straight law (shrunk).
     """
     prior = prior or Prior()
     made = design(sweep, bend=bend)

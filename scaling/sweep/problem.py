@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 from scaling.sweep.basin import Basin, Layout, excess, excess_and_slopes
 from scaling.sweep.table import Sweep
 
-__all__ = ["Design", "Prior", "Problem", "design", "features"]
+__all__ = ["FEW_TOKENS", "Design", "Prior", "Problem", "design", "features"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 #: Runs further above their cell's best than this are outside the basin,
-_REACH = 0.03
+_REACH = 0.02
 #: unless fewer than this share of the cell's runs would be left; but never those above _FAR.
 _SHARE = 0.35
 _FAR = 0.4
+#: Feature of models trained on few tokens, and the tokens per parameter where it sets in: about what is optimal for
+#: compute (Hoffmann et al. 2022, arXiv:2203.15556).
+FEW_TOKENS, _ENOUGH_TOKENS = "few_tokens", 20.0
 #: Residuals beyond this many standard deviations count linearly.
 HUBER = 1.5
 
@@ -37,7 +40,7 @@ class Prior:
         skew: Towards high learning rates the basin is steeper.
         shape_sd: Of tilt (relative) and skew.
         drift_sd: Of the width's drift, per octave of an input.
-        bend_sd: Of the bend, octaves per squared octave of tokens per parameter.
+        bend_sd: Of the bend, octaves per octave of tokens per parameter below 20.
         scatter: Typical scatter of a cell's optimum around the law, octaves.
         scatter_cells: How many cells' worth of evidence that is.
         noise: Typical noise of log loss.
@@ -57,8 +60,8 @@ class Prior:
     curvature_log_sd: float = 1.2
     skew: Mapping[str, float] = field(default_factory=lambda: {"lr": 0.6})
     shape_sd: float = 0.6
-    drift_sd: float = 0.15
-    bend_sd: float = 0.02
+    drift_sd: float = 0.1
+    bend_sd: float = 0.2
     scatter: float = 0.2
     scatter_cells: float = 3.0
     noise: float = 0.0012
@@ -72,7 +75,7 @@ class Design:
     Attributes:
         names: Of the features of each hyperparameter, ``P`` tuples.
         matrices: Features of each cell for each hyperparameter. ``P`` arrays of shape ``(cells, f_p)``.
-        ratio_mid: Middle of log2(tokens/params), where the bend has its vertex.
+        ratio_mid: log2(tokens/params) where the bend sets in, less that at ``x_mid``.
     """
 
     names: tuple[tuple[str, ...], ...]
@@ -86,15 +89,16 @@ class Design:
 
 
 def design(sweep: Sweep, *, bend: bool = True) -> Design:
-    """Features of a sweep's cells: a constant, the inputs, and the bend where enough cells can show one."""
-    bent = bend and {"params", "tokens"} <= set(sweep.inputs) and sweep.cells >= 6
+    """Features of a sweep's cells: a constant, the inputs, and the bend where cells on both sides can show one."""
+    bent, ratio_mid = False, 0.0
+    if bend and {"params", "tokens"} <= set(sweep.inputs) and sweep.cells >= 6:
+        ratio = _ratio(sweep.inputs, sweep.x)
+        ratio_mid = float(np.log2(_ENOUGH_TOKENS) - _ratio(sweep.inputs, sweep.x_mid))
+        bent = bool(ratio.min() < ratio_mid < ratio.max())
     names = tuple(
-        ("constant", *sweep.centre[hyper], *(("bend",) if bent and len(sweep.centre[hyper]) > 1 else ()))
+        ("constant", *sweep.centre[hyper], *((FEW_TOKENS,) if bent and len(sweep.centre[hyper]) > 1 else ()))
         for hyper in sweep.hypers
     )
-    ratio_mid = 0.0
-    if bent:
-        ratio_mid = float(np.mean(_ratio(sweep.inputs, sweep.x)))
     matrices = tuple(features(one, sweep.inputs, sweep.x, ratio_mid) for one in names)
     return Design(names, matrices, ratio_mid)
 
@@ -109,8 +113,8 @@ def features(names: tuple[str, ...], inputs: tuple[str, ...], x: Array, ratio_mi
     for name in names:
         if name == "constant":
             columns.append(np.ones(x.shape[:-1]))
-        elif name == "bend":
-            columns.append((_ratio(inputs, x) - ratio_mid) ** 2)
+        elif name == FEW_TOKENS:
+            columns.append(np.logaddexp2(0.0, ratio_mid - _ratio(inputs, x)))
         else:
             columns.append(x[..., inputs.index(name)])
     return np.stack(columns, axis=-1)
@@ -140,7 +144,7 @@ class Problem:
                     if name == "constant"
                     else prior.slopes.get(hyper, {}).get(name, 0.0)
                 )
-                sd.append({"constant": 5.0, "bend": prior.bend_sd}.get(name, prior.slope_sd))
+                sd.append({"constant": 5.0, FEW_TOKENS: prior.bend_sd}.get(name, prior.slope_sd))
         depth = [prior.curvature.get(hyper, prior.curvature["other"]) for hyper in sweep.hypers]
         for row, column in zip(*(index.tolist() for index in np.tril_indices(self.hypers)), strict=True):
             diagonal = row == column

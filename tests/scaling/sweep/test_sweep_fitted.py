@@ -11,6 +11,7 @@ import scaling
 from scaling import InputError
 from scaling.sweep.bootstrap import bootstrap_coefficients
 from scaling.sweep.pooled import fit_pooled, problem_at
+from scaling.sweep.problem import Prior
 from scaling.sweep.table import build_sweep
 
 TARGET = {"params": 2e9, "tokens": 4e10}
@@ -241,6 +242,22 @@ def test_a_batch_size_that_only_differs_between_sizes_is_left_out(make_sweep):
     assert "batch_size" not in law.answer(TARGET)["predictions"]
     with pytest.raises(InputError, match="not within"):
         scaling.fit(table.assign(lr=table["params"] ** -0.5), law="lr-batch")
+
+
+def test_models_of_few_tokens_leave_the_law_and_well_trained_ones_do_not(make_sweep):
+    sizes = [(n, ratio * n) for n in (6e7, 1.2e8, 2.4e8, 4.8e8) for ratio in (4.0, 15.0, 60.0)]
+    table = make_sweep(sizes=sizes)
+    few = np.log2(1.0 + 20.0 * table["params"] / table["tokens"])
+    bent = table.assign(lr=table["lr"] * 2.0 ** (-0.3 * few))
+    assert scaling.fit(bent, law="lr-batch", joint=False).params["lr.few_tokens"] < -0.02  # shrunk
+    law = scaling.fit(bent, law="lr-batch", joint=False, prior=Prior(bend_sd=2.0))
+    assert law.params["lr.few_tokens"] == pytest.approx(-0.3, abs=0.15)
+    assert "(1 + 20 N/D)^-0." in law.formula
+    size = {"params": 2e9, "tokens": 2e11}
+    straight = -8.5 - 0.6 * np.log2(2e9 / 2e8) + 0.3 * np.log2(2e11 / 5e9) - 0.3 * np.log2(1.2)
+    assert np.log2(law.answer(size)["predictions"]["lr"]["value"]) == pytest.approx(straight, abs=0.35)
+    above = make_sweep(sizes=[(n, 1.5 * d) for n, d in sizes if d > 25 * n] + [(3e7, 1e9), (3e7, 3e9)])
+    assert "lr.few_tokens" not in scaling.fit(above, law="lr-batch", joint=False).params
 
 
 def test_centre_as_text(make_sweep):
