@@ -27,12 +27,15 @@ TESTING = list(range(1000, 1010))
 TUNERS: dict[str, dict[str, Any]] = {
     "random": {"sampler": {"name": "random"}},
     "bayesian": {"sampler": {"name": "bayesian"}},
-    "dehb": {"sampler": {"name": "dehb", "mutation": 0.2, "eta": 1.9}, "stop": True},
+    "dehb": {"sampler": {"name": "dehb", "mutation": 0.2, "eta": 1.9}},
+    "pb2": {"sampler": {"name": "random"}},
 }
 TASKS: dict[str, dict[str, Any]] = {
-    "CartPole-v1": {"steps": 2048, "n_steps": 256, "batch_size": 128, "configurations": 8},
-    "Acrobot-v1": {"steps": 6144, "n_steps": 512, "batch_size": 256, "configurations": 5},
+    "CartPole-v1": {"steps": 2048, "n_steps": 256, "batch_size": 128, "configurations": 8, "population": 6},
+    "Acrobot-v1": {"steps": 6144, "n_steps": 512, "batch_size": 256, "configurations": 5, "population": 3},
 }
+#: Of a population's schedules, so many are trained on all tuning seeds: with these its runs are as many as the others'.
+FINALISTS = 2
 #: The library's own values of what is tuned.
 DEFAULTS = {"learning_rate": 3e-4, "ent_coef": 0.0, "n_epochs": 10}
 
@@ -52,29 +55,50 @@ def fixed(task: str) -> dict[str, Any]:
 def budget(task: str) -> float:
     """FLOPs of that many configurations on five seeds with the space's middle number of epochs."""
     settings = Settings("ppo", task, TASKS[task]["steps"], parallel=8)
-    weights: int = sum(weight.numel() for weight in learner(settings, {}, 0).policy.parameters())
-    return weights * settings.steps * (2 + 6 * 12.5) * 5 * TASKS[task]["configurations"]
+    weights = sum(int(weight.numel()) for weight in learner(settings, {}, 0).policy.parameters())
+    return weights * settings.steps * (2 + 6 * 12.5) * 5 * float(TASKS[task]["configurations"])
 
 
 def study(task: str, tuner: str, repeat: int) -> dict[str, Any]:
     """The study file of one repeat of a tuner."""
-    steps = TASKS[task]["steps"]
-    grace = round(steps / 1.9**2)
-    # As many brackets as rungs, as Hyperband has: some configurations are judged late, some never.
-    asha = {"name": "asha", "max_t": steps, "grace_period": grace, "reduction_factor": 1.9, "brackets": 3}
-    asha["seed"] = repeat
-    return {
+    told = {
         "name": f"{task} {tuner} {repeat}",
         "objective": "studies.reinforcement_learning:train",
         "metric": "return",
         "direction": "maximize",
         "space": SMALL_SPACES["ppo"],
-        "fixed": {**fixed(task), "reports": 2 if TUNERS[tuner].get("stop") else 0},
+        "fixed": {**fixed(task), "reports": 0},
         "seeds": {"tuning": list(range(5 * repeat, 5 * repeat + 5)), "testing": TESTING},
         "sampler": {**TUNERS[tuner]["sampler"], "seed": repeat},
-        "scheduler": asha if TUNERS[tuner].get("stop") else {"name": "none"},
+        "scheduler": {"name": "none"},
         "budget": {"flops": budget(task)},
         "engine": "inline",
+    }
+    return {
+        **told,
+        **({"dehb": _stopping, "pb2": _population}[tuner](task, repeat) if tuner in ("dehb", "pb2") else {}),
+    }
+
+
+def _stopping(task: str, repeat: int) -> dict[str, Any]:
+    """As many brackets as rungs, as Hyperband has: some configurations are judged late, some never."""
+    steps = TASKS[task]["steps"]
+    asha = {"name": "asha", "max_t": steps, "grace_period": round(steps / 1.9**2), "reduction_factor": 1.9}
+    return {
+        "fixed": {**fixed(task), "reports": 2},
+        "scheduler": {**asha, "brackets": 3, "seed": repeat},
+    }
+
+
+def _population(task: str, repeat: int) -> dict[str, Any]:
+    """Members of all tuning seeds, which may change three times; the others' FLOPs are about those of as many runs."""
+    about = TASKS[task]
+    pb2 = {"name": "pb2", "perturbation_interval": about["steps"] // 4, "synch": True, "finalists": FINALISTS}
+    return {
+        "fixed": {**fixed(task), "reports": 3, "checkpoints": True},
+        "scheduler": {**pb2, "seed": repeat},
+        "budget": {"trials": about["population"]},
+        "engine": "ray",
     }
 
 

@@ -9,6 +9,7 @@ import queue
 import shutil
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ class TrainingRun(tune.Trainable):
         self._job = decode(self.trial_name, config, self._foretune_task)
         self._schedule = extended((), 0, self._job.sampled)
         self._step = 0
+        self._seconds = 0.0
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Called for each further run of this process."""
@@ -117,8 +119,11 @@ class TrainingRun(tune.Trainable):
                 Path(self.logdir) / _CHECKPOINT,
                 self._last_step,
                 self._schedule,
+                self._seconds,
             )
+        began = time.perf_counter()
         result = self._stage.advance()
+        self._seconds += time.perf_counter() - began
         self._step = int(result.get(STEP, self._step))
         return result
 
@@ -127,7 +132,7 @@ class TrainingRun(tune.Trainable):
         saved = Path(self.logdir) / _CHECKPOINT
         if saved.is_file():
             shutil.copy(saved, Path(checkpoint_dir) / _CHECKPOINT)
-        made = {"step": self._step, "schedule": self._schedule}
+        made = {"step": self._step, "schedule": self._schedule, "seconds": self._seconds}
         (Path(checkpoint_dir) / _MADE).write_text(json.dumps(made), encoding="utf-8")
 
     def load_checkpoint(self, checkpoint: Any) -> None:
@@ -139,7 +144,7 @@ class TrainingRun(tune.Trainable):
         Path(self.logdir).mkdir(parents=True, exist_ok=True)
         shutil.copy(saved, Path(self.logdir) / _CHECKPOINT)
         made = json.loads((saved.parent / _MADE).read_text(encoding="utf-8"))
-        self._step = made["step"]
+        self._step, self._seconds = made["step"], made["seconds"]
         # Another member's checkpoint brings the schedule that made it.
         self._schedule = extended(made["schedule"], self._step, self._job.sampled)
 
@@ -158,6 +163,17 @@ def _final(record: RunRecord, metric: str, step: int | None = None) -> dict[str,
     return result
 
 
+def _prolonged(record: RunRecord, before: float, gpus: float) -> RunRecord:
+    """The record of a run that was taken up again: with the seconds that led to its checkpoint, and no other cost that
+    is only known of the last part.
+    """
+    cost = {name: value for name, value in record.cost.items() if name in ("flops", "host", "device")}
+    seconds = record.seconds + before
+    if gpus:
+        cost["gpu_seconds"] = seconds * gpus
+    return replace(record, seconds=seconds, cost=cost)
+
+
 class _Stage:
     """An objective in a thread of its own that stands still between its reports, until the scheduler has decided."""
 
@@ -168,12 +184,14 @@ class _Stage:
         checkpoint: Path,
         last_step: float | None,
         schedule: list[dict[str, Any]],
+        seconds: float,
     ) -> None:
         self._task = task
         self._job = job
         self._checkpoint = checkpoint
         self._last_step = last_step
         self._schedule = schedule
+        self._before = seconds
         self._results: queue.Queue[dict[str, Any]] = queue.Queue()
         self._go = threading.Semaphore(0)
         self._stopped = False
@@ -208,6 +226,8 @@ class _Stage:
         if self._task.population:
             changed = {FINAL: dict(self._job.sampled), SCHEDULE: self._schedule}
             record = replace(record, metrics={**record.metrics, **changed})
+        if self._before:
+            record = _prolonged(record, self._before, self._task.gpu)
         result = _final(record, self._task.metric, self._step)
         if not (self._job.judged or self._task.population):
             result.pop(STEP, None)  # without its time it is no result that schedulers compare others with

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def climb(config: dict[str, Any], *, seed: int, trial: Trial) -> dict[str, Any]:
     state = trial.restore() or {"step": 0, "height": 0.0, "path": []}
     while state["step"] < 6:
         step, height = state["step"] + 1, state["height"] + config["rate"]
+        time.sleep(0.01)
         state = {"step": step, "height": height, "path": [*state["path"], config["rate"]]}
         trial.save(state)
         trial.report(step, height=height)
@@ -164,6 +166,7 @@ def test_a_populations_schedule_is_tested_on_sealed_seeds(tmp_path: Path) -> Non
         steps = zip(run.metrics[SCHEDULE], [0, *ends], ends, strict=False)
         told = [part["values"]["rate"] for part, begin, end in steps for _ in range(end - begin)]
         assert told == pytest.approx(run.metrics["path"])
+        assert run.seconds >= 0.05, "seconds of its last part alone"
     assert any(len(run.metrics[SCHEDULE]) > 1 for run in members), "no member went on from a better one"
     replayed = found.records("schedules")
     assert len(replayed) == 4 and {run.atom.seed for run in replayed} == {0, 1}
