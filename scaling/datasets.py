@@ -108,6 +108,8 @@ _SETS = (
         "Li et al., (Mis)Fitting: A Survey of Scaling Laws, arXiv 2502.18969",
         {"params": "N_no_emb", "tokens": "D", "lr": "peak_lr"},
         "cd96b9eb8e5b2adc80e6739a642dd8554590edc96234d36859ab6ed0f5c30562",
+        "https://raw.githubusercontent.com/hadasah/scaling_laws/"
+        "1f3708c0a12df0effb0ee906b1da5f9f0ff4f4f1/data/scaling_results_last_ckpt_only.csv",
     ),
     Dataset(
         "repeated-data",
@@ -123,11 +125,13 @@ _SETS = (
         "vision-curves",
         "one point of 72 image-classification learning curves; `Training` marks those to fit",
         "revisiting_vision_curves.csv",
-        "https://github.com/DongWooLee-Eli/nslpfn",
-        "MIT",
+        "https://github.com/google-research/google-research/tree/master/revisiting_neural_scaling_laws",
+        "CC BY 4.0",
         "Alabdulmohsin et al., Revisiting Neural Scaling Laws in Language and Vision, arXiv 2209.06640",
         {"examples": "Seen Examples", "loss": "Loss"},
         "23b00692d71e58aa5a2a941e831d57688e0977fdcf5f5125ff7b64283b5d9e83",
+        "https://raw.githubusercontent.com/google-research/google-research/"
+        "9853680c781781bd8d3de20aa61c7373ce059913/revisiting_neural_scaling_laws/data/benchmark.vision.csv",
     ),
     Dataset(
         "step-law",
