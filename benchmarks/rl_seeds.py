@@ -84,8 +84,11 @@ def _stopping(task: str, repeat: int) -> dict[str, Any]:
     """As many brackets as rungs, as Hyperband has: some configurations are judged late, some never."""
     steps = TASKS[task]["steps"]
     asha = {"name": "asha", "max_t": steps, "grace_period": round(steps / 1.9**2), "reduction_factor": 1.9}
+    # Evolution begins once its population is full, with the smallest there is where few configurations are affordable.
+    population = 6 if TASKS[task]["configurations"] > 6 else 4
     return {
         "fixed": {**fixed(task), "reports": 2},
+        "sampler": {**TUNERS["dehb"]["sampler"], "population": population, "seed": repeat},
         "scheduler": {**asha, "brackets": 3, "seed": repeat},
     }
 
