@@ -199,7 +199,7 @@ def _warnings(counts: Counts, asked: Array) -> tuple[str, ...]:
         )
     if asked.max() > FAR * counts.samples.min():
         told.append(
-            f"k = {asked.max():g} is {asked.max() / counts.samples.min():.3g} times the samples of a problem; "
+            f"k = {asked.max():,.0f} is {asked.max() / counts.samples.min():,.0f} times the samples of a problem; "
             f"the law has been tested up to {FAR:g} times"
         )
     if counts.samples.max() > counts.samples.min():

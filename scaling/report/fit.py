@@ -29,7 +29,7 @@ def write_fit_report(fitted: Any, path: str | Path, *, backtest: bool = True) ->
     """Write the report of a fit as one self-contained HTML page.
 
     Args:
-        fitted: What :func:`scaling.fit` returned.
+        fitted: What :func:`scaling.fit` returned, a law of the loss or of learning rate and batch size.
         path: Where to write it.
         backtest: Whether to also predict the law's own largest runs (a few fits more).
 
@@ -37,12 +37,17 @@ def write_fit_report(fitted: Any, path: str | Path, *, backtest: bool = True) ->
         InputError: The folder does not exist, or the fit is of another kind.
     """
     from scaling.fitted import FittedLaw
+    from scaling.sweep.law import FittedSweep
 
+    if isinstance(fitted, FittedSweep):
+        from scaling.report.sweep import sweep_page
+
+        return sweep_page(fitted).write(path)
     if not isinstance(fitted, FittedLaw):
         raise InputError(
             f"no report is written for {type(fitted).__name__}",
             key="--report",
-            remedy="fit a law of the loss",
+            remedy="give what scaling.fit returned",
         )
     return fit_page(fitted, backtest=backtest).write(path)
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
@@ -16,6 +17,7 @@ from scaling.report import Checks, Code, Details, Figure, Page, Table, Text, Til
 from scaling.report.figures import Band, Points, influence, law_curve, parity, residuals
 from scaling.report.numbers import count, number, percent, show
 from scaling.report.theme import COLOURS, faded, template
+from scaling.sweep.fitted import fit_sweep
 from tests.browser import inspect_page
 
 NASTY = "</script><script>alert(1)</script> & <b>"
@@ -160,7 +162,7 @@ def test_the_report_of_a_fit(tmp_path: Path) -> None:
         assert part in html
 
 
-def test_reports_are_for_laws_of_the_loss(tmp_path: Path) -> None:
+def test_reports_are_for_what_fit_returns(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no report"):
         write_fit_report(object(), tmp_path / "x.html")
 
@@ -169,3 +171,22 @@ def test_text_renders_tables() -> None:
     from scaling.report import Canvas
 
     assert "<table>" in Text("| a | b |\n| - | - |\n| 1 | 2 |").html(Canvas())
+
+
+@pytest.mark.parametrize("method", ["pooled", "step-law"])
+def test_the_report_of_a_sweep(tmp_path: Path, method: str) -> None:
+    generator = np.random.default_rng(0)
+    rows = []
+    for params in (1e8, 4e8):
+        for tokens in (2e9, 8e9):
+            for lr, batch in zip(*(2.0 ** generator.uniform(-2.5, 2.5, (2, 30))), strict=True):
+                excess = 0.006 * np.log2(lr) ** 2 + 0.004 * np.log2(batch) ** 2
+                level = 1.7 + 400 / params**0.34 + 410 / tokens**0.28
+                lr_here = 3e-3 * lr * (params / 2e8) ** -0.5
+                rows.append([params, tokens, lr_here, 2e5 * batch, level * np.exp(excess)])
+    names = ["params", "tokens", "lr", "batch_size", "loss"]
+    fitted = fit_sweep(pd.DataFrame(rows, columns=names), method=method, bootstrap=0)
+    html = write_fit_report(fitted, tmp_path / "sweep.html").read_text(encoding="utf-8")
+    for part in ("Optimum over sizes", "Parameters", "All 4 cells", f"--method {method}"):
+        assert part in html
+    assert ("Plateau" in html) == (method == "pooled")
