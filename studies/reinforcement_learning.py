@@ -186,6 +186,7 @@ def learner(settings: Settings, hyperparameters: Mapping[str, Any], seed: int) -
     """An untrained agent in its environment, everything seeded."""
     import gymnasium
     import stable_baselines3
+    from stable_baselines3.common.logger import Logger
     from stable_baselines3.common.monitor import Monitor
     from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -203,7 +204,7 @@ def learner(settings: Settings, hyperparameters: Mapping[str, Any], seed: int) -
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*truncated mini-batch.*")
         # `seed` goes on to python, numpy, torch, the action space and the training environment.
-        return algorithm(
+        agent: BaseAlgorithm = algorithm(
             "MlpPolicy",
             environment,
             seed=split_seed(seed)[0],
@@ -211,6 +212,9 @@ def learner(settings: Settings, hyperparameters: Mapping[str, Any], seed: int) -
             verbose=0,
             **options,
         )
+    # The library's default makes a folder for every run, even where nothing is written into it.
+    agent.set_logger(Logger(folder=None, output_formats=[]))
+    return agent
 
 
 def evaluate(model: BaseAlgorithm, settings: Settings, seed: int) -> list[float]:

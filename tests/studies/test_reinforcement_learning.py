@@ -56,6 +56,13 @@ def settled(metrics):
     return {key: value for key, value in metrics.items() if key != "train_seconds"}
 
 
+def test_a_run_leaves_no_folder_behind(tmp_path, monkeypatch):
+    """The library's own logger makes one in the temporary folder for every call of ``learn``."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    train(DQN, seed=0)
+    assert not list(tmp_path.glob("SB3*"))
+
+
 @pytest.mark.parametrize("config", [PPO, SAC, DQN], ids=["ppo", "sac", "dqn"])
 def test_the_same_seed_gives_the_same_return_to_the_last_digit(config):
     first, second = train(config, seed=3), train(config, seed=3)
