@@ -89,9 +89,13 @@ def solve_linear(
     scale = np.sqrt(weights) / (np.abs(target) if law.residuals == "log" else 1.0)
     offset, basis = columns[:, 0], np.nan_to_num(columns[:, 1:] * scale, posinf=0.0, neginf=0.0)
     right = np.nan_to_num((target - offset) * scale)
-    # By the largest entry first: at odd places of a grid factors are beyond 1e154, whose squares overflow.
-    peak = np.maximum(np.abs(basis).max(axis=2), 1e-300)
-    norms = peak * np.sqrt(((basis / peak[:, :, None]) ** 2).sum(axis=2))
+    with np.errstate(over="ignore"):
+        norms = np.sqrt((basis**2).sum(axis=2))
+    if not np.isfinite(
+        norms
+    ).all():  # at odd places of a grid factors are beyond 1e154, whose squares overflow
+        peak = np.maximum(np.abs(basis).max(axis=2), 1e-300)
+        norms = peak * np.sqrt(((basis / peak[:, :, None]) ** 2).sum(axis=2))
     basis = basis / np.maximum(norms, 1e-300)[:, :, None]
     gram = np.matmul(basis, basis.transpose(0, 2, 1))
     moment = np.matmul(basis, right[:, :, None])[:, :, 0]
