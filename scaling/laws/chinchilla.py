@@ -14,6 +14,14 @@ _FLOOR = Parameter(
 _A = Parameter("A", "weight of the finite model", "nats per token", low=1e-12, transform="log")
 _B = Parameter("B", "weight of the finite data", "nats per token", low=1e-12, transform="log")
 
+_ASSUMPTIONS = ("one-epoch", "schedule-matches-tokens")
+
+
+def _exponent(name: str, of: str, *aliases: str) -> Parameter:
+    meaning = f"exponent of {of}"
+    return Parameter(name, meaning, low=1e-3, high=5.0, transform="log", starts=_EXPONENTS, aliases=aliases)
+
+
 CHINCHILLA = Law(
     name="chinchilla",
     title="Chinchilla: loss over parameters and tokens",
@@ -23,28 +31,12 @@ CHINCHILLA = Law(
         _FLOOR,
         _A,
         _B,
-        Parameter(
-            "a",
-            "exponent of parameters",
-            low=1e-3,
-            high=5.0,
-            transform="log",
-            starts=_EXPONENTS,
-            aliases=("alpha",),
-        ),
-        Parameter(
-            "b",
-            "exponent of tokens",
-            low=1e-3,
-            high=5.0,
-            transform="log",
-            starts=_EXPONENTS,
-            aliases=("beta",),
-        ),
+        _exponent("a", "parameters", "alpha"),
+        _exponent("b", "tokens", "beta"),
     ),
     citation='Hoffmann et al., "Training Compute-Optimal Large Language Models", arXiv 2203.15556',
     expression=parse("L = E + A / N^a + B / D^b").expression,
-    assumptions=("one-epoch", "schedule-matches-tokens"),
+    assumptions=_ASSUMPTIONS,
 )
 
 CHINCHILLA_TIED = Law(
@@ -52,22 +44,9 @@ CHINCHILLA_TIED = Law(
     title="Chinchilla with one exponent for parameters and tokens",
     formula="L = E + A / N^a + B / D^a",
     inputs=("params", "tokens"),
-    parameters=(
-        _FLOOR,
-        _A,
-        _B,
-        Parameter(
-            "a",
-            "exponent of parameters and of tokens",
-            low=1e-3,
-            high=5.0,
-            transform="log",
-            starts=_EXPONENTS,
-            aliases=("alpha", "b", "beta"),
-        ),
-    ),
+    parameters=(_FLOOR, _A, _B, _exponent("a", "parameters and of tokens", "alpha", "b", "beta")),
     citation='Hoffmann et al., arXiv 2203.15556; tied as in Muennighoff et al., "Scaling Data-Constrained Language '
     'Models", arXiv 2305.16264',
     expression=parse("L = E + A / N^a + B / D^a").expression,
-    assumptions=("one-epoch", "schedule-matches-tokens"),
+    assumptions=_ASSUMPTIONS,
 )
