@@ -14,7 +14,7 @@ The same origins say how wide an interval has to be (:func:`conformal`): the cho
 the factor at which 90 % of the inner predictions would have been covered.
 
     python -m benchmarks.overtraining_targets           # choose, then predict; all candidates' errors for information
-    python -m benchmarks.overtraining_targets --quick   # choose only, nothing written
+    python -m benchmarks.overtraining_targets --quick   # the first law and loss, nothing written
 """
 
 from __future__ import annotations
@@ -136,10 +136,10 @@ def score(targets: pd.DataFrame, centre: str, factor: float) -> dict[str, Any]:
     return result
 
 
-def choose(parts: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+def choose(parts: dict[str, pd.DataFrame], fits: tuple[Fit, ...] = FITS) -> list[dict[str, Any]]:
     """Every candidate with its inner score, the best first."""
     rows = []
-    for fit in FITS:
+    for fit in fits:
         table = inner(parts, fit)
         for centre in CENTRES:
             inside = (table["loss"] >= table["low"]) & (table["loss"] <= table["high"])
@@ -222,10 +222,12 @@ def write(frame: pd.DataFrame, rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="choose only; nothing is written")
+    parser.add_argument(
+        "--quick", action="store_true", help="choose among the first law and loss; nothing is written"
+    )
     frame = runs()
     if parser.parse_args().quick:
-        print("\n".join([*HEAD, *map(_line, choose(small(frame)))]))
+        print("\n".join([*HEAD, *map(_line, choose(small(frame), FITS[: len(WARM_UP)]))]))
         return
     write(frame, choose(small(frame)))
 
