@@ -229,7 +229,8 @@ class _Session:
     def _incumbent(self, index: int) -> Incumbent:
         config, label = self.config, self.config.labels[index]
         if config.scheduler.name in POPULATION:
-            return chosen_schedule(self._part(label, "schedules").ledger(), config.direction)
+            ledger = self._part(label, "schedules").ledger()
+            return chosen_schedule(ledger, config.direction, config.variants[index])
         return choose(self.tuning[index].ledger(), config.direction, space=config.space.distributions())
 
     def _part(self, label: str, part: str) -> Section:

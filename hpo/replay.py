@@ -140,12 +140,15 @@ def finalists(
     return found[:count]
 
 
-def chosen_schedule(ledger: Ledger, direction: str, *, level: float = 0.95) -> Incumbent:
+def chosen_schedule(
+    ledger: Ledger, direction: str, fixed: Mapping[str, Any], *, level: float = 0.95
+) -> Incumbent:
     """Of the finalists, the one with the best mean over the tuning seeds; its interval is that of Student's t.
 
     Args:
         ledger: Runs of the finalists.
         direction: ``minimize`` or ``maximize``.
+        fixed: Values of every run, which are no part of what is chosen.
         level: Of the interval.
 
     Raises:
@@ -163,7 +166,8 @@ def chosen_schedule(ledger: Ledger, direction: str, *, level: float = 0.95) -> I
     if not whole:
         raise ForetuneError("no schedule of the population has completed on every tuning seed")
     number = min(whole, key=lambda key: sign * sum(whole[key]) / len(whole[key]))
-    return Incumbent(number, ledger.params[number], _estimate(whole[number], level), seeds)
+    config = {name: value for name, value in ledger.params[number].items() if name not in fixed}
+    return Incumbent(number, config, _estimate(whole[number], level), seeds)
 
 
 def _values(runs: Sequence[RunRecord]) -> list[float]:

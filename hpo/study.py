@@ -72,7 +72,7 @@ class Scale:
         """
         scheduler = self.tuning.attributes.get("definition", {}).get("scheduler", {})
         if scheduler.get("name") in POPULATION:
-            return chosen_schedule(self.candidates, self.direction)
+            return chosen_schedule(self.candidates, self.direction, self.fixed)
         from hpo.incumbent import choose
 
         return choose(self.ledger, self.direction, space=self.space.distributions())

@@ -127,12 +127,12 @@ def test_finalists_are_the_best_members_and_each_schedule_once() -> None:
 
 def test_the_chosen_schedule_completed_on_every_seed() -> None:
     ledger = population({(0, 0): 10.0, (0, 1): None, (1, 0): 4.0, (1, 1): 6.0, (2, 0): 1.0, (2, 1): 2.0})
-    found = chosen_schedule(ledger, "maximize")
+    found = chosen_schedule(ledger, "maximize", {"bias": 1})
     assert found.configuration == 1 and found.runs == 2
     assert found.estimate.value == 5.0
     assert found.estimate.high - 5.0 == pytest.approx(12.7062, rel=1e-4)  # t of one degree, times 1
     with pytest.raises(ForetuneError, match="every tuning seed"):
-        chosen_schedule(population({(0, 0): None}), "maximize")
+        chosen_schedule(population({(0, 0): None}), "maximize", {})
 
 
 def study(tmp_path: Path, **changes: Any) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def test_a_populations_schedule_is_tested_on_sealed_seeds(tmp_path: Path) -> Non
     assert len(replayed) == 4 and {run.atom.seed for run in replayed} == {0, 1}
     chosen = found.incumbent
     mine = [run.metrics["path"] for run in replayed if run.atom.configuration == chosen.configuration]
-    assert len(mine) == 2 and mine[0] == mine[1] and chosen.config["bias"] == 1
+    assert len(mine) == 2 and mine[0] == mine[1] and set(chosen.config) == {"rate", "kind", SCHEDULE}
     tested = [run for run in found.records("testing") if run.metrics["path"] == mine[0]]
     assert {run.atom.seed for run in tested} == {100, 101, 102}
     assert len(found.runs) == len(members) + len(replayed) + 6
