@@ -56,7 +56,7 @@ def make_scheduler(config: SchedulerConfig, metric: str, direction: str, space: 
     Population schedulers mutate within ``space``, by their own rules or by those that their options give. Those that
     draw at random (these, and ``asha`` with several ``brackets``) also take a ``seed``, 0 if not said.
     """
-    from ray.tune import schedulers
+    from ray.tune import TuneError, schedulers
 
     classes: dict[str, Callable[..., Any]] = {
         "none": schedulers.FIFOScheduler,
@@ -88,7 +88,7 @@ def make_scheduler(config: SchedulerConfig, metric: str, direction: str, space: 
         if config.name in _DRAWING:
             repeatable(rule, int(seed))
         return rule
-    except (TypeError, AssertionError, ValueError) as error:
+    except (TypeError, AssertionError, ValueError, TuneError) as error:
         raise InputError(
             f"the scheduler {config.name!r} does not take these options: {error}",
             key="scheduler",

@@ -61,13 +61,17 @@ def decode(name: str, config: dict[str, Any], task: Task) -> Job:
     """The job of a Tune trial's name and configuration."""
     plain = json.loads(config[JOB])
     number, seed, fidelity = name.split("_")[:3]
-    params = {name: config[name] for name in plain["sampled"]}
-    if task.space and task.population == "pb2":
-        params = from_model(task.space, params)
+    sampled = plain["sampled"]
+    values = from_model(task.space, config) if task.space and task.population == "pb2" else config
+    kept = {name: value for name, value in plain["config"].items() if name not in sampled}
+    if task.space and task.population and task.space.conditional:
+        # With another optimizer a member has other parameters; Ray has drawn values for all there could be.
+        sampled = task.space.active(values)
+    params = {name: values[name] for name in sampled}
     return Job(
         plain["section"],
         Atom(int(number), int(seed), float(fidelity)),
-        {**plain["config"], **params},
+        {**kept, **params},
         params,
         plain["judged"],
     )
