@@ -376,7 +376,8 @@ def _backtested(fitted: FittedLaw, tested: Backtest | None) -> list[Block]:
             f"had not seen. {percent(tested.coverage, 3)} of {len(table)} lie inside their "
             f"{percent(tested.level, 2)} "
             "interval; of intervals from the bootstrap alone it would be "
-            f"{percent(tested.bootstrap_coverage, 3)}."
+            f"{percent(tested.bootstrap_coverage, 3)}. Intervals {number(tested.width_needed, 2)} times as wide would "
+            f"have covered {percent(tested.level, 2)} of them."
         ),
         Figure(figure, "Larger runs, predicted from smaller ones, with their intervals.", 420),
         Table(heads, rows, "One row a cutoff."),
