@@ -3,9 +3,10 @@
 Awad, Mallik, Hutter, "DEHB: Evolutionary Hyperband for Scalable, Robust and Efficient Hyperparameter Optimization"
 (IJCAI 2021, arXiv 2105.09821): Hyperband says how far each configuration is trained, differential evolution (Storn &
 Price 1997) proposes it. Here the one part is the scheduler's or pruner's (``scheduler: {name: hyperband}`` or
-``asha``, or Optuna's ``HyperbandPruner``, with ``reduction_factor: 1.9``), the other this sampler's. What differs
-from the authors' program: a configuration is stopped at a rung rather than started anew at the next one, so that no
-step is trained twice, and an offspring's rung is known when it has ended rather than when it is proposed.
+``asha`` with as many ``brackets`` as rungs, or Optuna's ``HyperbandPruner``; ``reduction_factor: 1.9``), the other
+this sampler's. What differs from the authors' program: a configuration is stopped at a rung rather than started anew
+at the next one, so that no step is trained twice, and an offspring's rung is known when it has ended rather than when
+it is proposed.
 
 Without early stopping it is plain differential evolution.
 """

@@ -98,3 +98,19 @@ def test_draws_come_from_a_seed_and_leave_the_processs_own_alone() -> None:
     first = drawn(0)
     assert (random.random(), float(np.random.uniform())) == alone
     assert first == drawn(0) and first != drawn(1) and len(set(first)) == 4
+
+
+def test_early_stopping_deals_its_brackets_from_a_seed() -> None:
+    class Run:
+        def __init__(self, number: int) -> None:
+            self.trial_id = str(number)
+
+    def dealt(seed: int) -> list[int]:
+        config = {"name": "asha", "max_t": 100, "grace_period": 10, "brackets": 3, "seed": seed}
+        rule = make_scheduler(SchedulerConfig.model_validate(config), "loss", "minimize")
+        for number in range(30):
+            rule.on_trial_add(None, Run(number))
+        return [rule._brackets.index(rule._trial_info[str(number)]) for number in range(30)]
+
+    assert dealt(0) == dealt(0) != dealt(1)
+    assert set(dealt(0)) == {0, 1, 2}
