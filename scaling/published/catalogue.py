@@ -147,6 +147,7 @@ POWER_LINES = PublishedLaw(
     notes=(
         "its learning rates come from maximal update parametrisation, so it gives none; with --lr (and --batch-size) it "
         "gives the weight decay",
+        "its constants were taken from secondary sources and have not been checked against the paper's own text",
     ),
 )
 
@@ -180,6 +181,7 @@ BJORCK = PublishedLaw(
     ranges={"params": (7.6e8, 7.0e9), "tokens": (2.5e10, 8.0e11)},
     notes=(
         "its exponents in N and D are what the paper stands on; it fixes the batch, so D moves the rate down here",
+        "its constants were taken from secondary sources and have not been checked against the paper's own text",
     ),
     fixed_batch_size=5.0e5,
 )
