@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Estimate", "Incumbent", "choose", "choose_among"]
 
+# Weight of the possibility that neighbours mislead, so that only the configuration's own runs speak for it: this share
+# of the variance of their mean is added. The best of many is where the surrogate is wrong to its favour.
+_DOUBT = 0.25
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -106,15 +110,16 @@ def choose_among(
     if not landscape.measured:
         raise ForetuneError("no configuration has a value; see the errors of its runs with `hpo status`")
     with one_thread():
-        posteriors = [process.tried() for process in draws(landscape.surrogate)]
+        processes = draws(landscape.surrogate)
+        posteriors = [process.tried() for process in processes]
     means = np.array([mean for mean, _ in posteriors])
     mean = means.mean(axis=0)
-    variance = np.mean([np.diagonal(covariance) for _, covariance in posteriors], axis=0) + means.var(axis=0)
     rows = np.flatnonzero(landscape.acceptable)
     row = int(rows[np.argmax(mean[rows])])
     chosen = landscape.measured[row]
-    degrees = max(sum(o.count for o in landscape.measured) - 3, 1)
-    half = float(t.ppf(0.5 + level / 2, degrees)) * math.sqrt(max(float(variance[row]), 0.0))
+    spread = np.mean([covariance[row, row] for _, covariance in posteriors]) + means[:, row].var()
+    alone = np.mean([(p.noise_variance()[row] - p.hyper.own) * p.scale**2 for p in processes])
+    half = float(t.ppf(0.5 + level / 2, _degrees(landscape.measured))) * math.sqrt(spread + _DOUBT * alone)
     value = landscape.sign * float(mean[row])
     return Incumbent(
         chosen.number,
@@ -123,3 +128,9 @@ def choose_among(
         chosen.count,
         chosen.failures,
     )
+
+
+def _degrees(measured: Sequence[Observation]) -> int:
+    """Of freedom that the noise rests on: repeats show it, single runs only through what is expected of them."""
+    repeats = sum(observation.count - 1 for observation in measured)
+    return max(repeats, len(measured) // 4, 1)

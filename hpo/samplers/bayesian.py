@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,17 +30,20 @@ __all__ = ["BayesianSampler"]
 Array = npt.NDArray[np.float64]
 Space = dict[str, "BaseDistribution"]
 
+# From this share of explained variance on the surrogate alone decides where to go.
+_SEEING = 0.1
 _SCREENED = 512
-_CLIMBED = 2
+_CLIMBED = 4
 
 
 class BayesianSampler(BaseSampler):
     """Proposes where improvement on the best *expected* value is largest, for noisy and failing runs.
 
-    Starts with a Sobol sequence; then a Gaussian process (:mod:`hpo.samplers.surrogate`) and noise-aware log expected
-    improvement on BoTorch (:mod:`hpo.samplers.acquisition`). Configurations under way are taken into account, so
-    that many workers may ask at once. Repeated runs in a trial's user attributes (:mod:`hpo.ledger`) enter with their
-    mean and count, before the trial is finished. Failed runs lower the probability of success around them and have
+    Starts with a Sobol sequence, and goes on with it as long as the parameters tell nothing; then a Gaussian process
+    (:mod:`hpo.samplers.surrogate`) and noise-aware log expected improvement on BoTorch
+    (:mod:`hpo.samplers.acquisition`). Configurations under way are taken into account, so that many workers may ask at
+    once. Repeated runs in a trial's user attributes (:mod:`hpo.ledger`) enter with their mean and count, before the
+    trial is finished. Failed runs lower the probability of success around them and have
     no value. Float, integer, logarithmic, categorical and conditional parameters; one objective.
 
     A proposal depends on the seed, the trial's number and the trials before it alone: a study that was interrupted
@@ -157,7 +161,7 @@ class _Proposal:
 
     def make(self) -> dict[str, Any]:
         """The configuration to try, inactive parameters included, so that Optuna finds each it asks for."""
-        if self.number < self.startup or len(self.landscape.measured) < 2:
+        if self.number < self.startup or len(self.landscape.measured) < 2 or self._blind():
             return self._sobol()
         if self.candidates:
             from hpo.samplers.acquisition import evaluate
@@ -165,6 +169,13 @@ class _Proposal:
             scores = evaluate(self._acquisition(), self.features) + self._leaning(self.candidates)
             return self.candidates[int(np.argmax(scores))]
         return self._search()
+
+    def _blind(self) -> bool:
+        """Whether to go on with the Sobol sequence: the less the surrogate explains, the more often.
+
+        Where nearly all configurations are equally bad, it would look for the best of them in the noise.
+        """
+        return bool(self.rng.random() > self.landscape.surrogate.skill() / _SEEING)
 
     def _sobol(self) -> dict[str, Any]:
         from scipy.stats import qmc
@@ -206,8 +217,8 @@ class _Proposal:
             if radius:
                 leaders = pool[order[:5]]
                 pool = np.vstack([leaders, self._around(leaders, _SCREENED // 4, radius)])
-        fresh = [u for u in pool[order] if _key(self._visible(self.encoding.decode(u))) not in self.tried]
-        best = np.array(fresh[:_CLIMBED] or drawn[:1])
+        fresh = (u for u in pool[order] if _key(self._visible(self.encoding.decode(u))) not in self.tried)
+        best = np.array(list(islice(fresh, _CLIMBED)) or drawn[:1])
         smooth = self.encoding.continuous
         proposals = [self.encoding.decode(unit) for unit in best]
         if not smooth.any():

@@ -46,7 +46,9 @@ class Landscape:
     """Everything known, with values turned so that larger is better.
 
     Configurations worse than the median are drawn towards it logarithmically: how bad a bad one is must not set the
-    scale on which good ones are told apart. Better ones stay as they are.
+    scale on which good ones are told apart. Better ones stay as they are. Noise is taken to grow where values fall, but
+    less than the map shrinks it: its variance, once mapped, falls with the map's slope. (Were it taken to be the same
+    everywhere, the noise of good configurations would be underestimated, and with it how lucky the best one was.)
 
     Args:
         observations: Configurations tried.
@@ -180,8 +182,9 @@ class Landscape:
             groups=self.encoding.groups,
             means=compressed,
             counts=counts.astype(float),
-            squares=float((((values - means[places]) * slopes[places]) ** 2).sum()),
+            squares=float((((values - means[places]) * slopes[places]) ** 2 / slopes[places]).sum()),
             noisy=self.noisy,
+            relative=slopes,
         )
 
 

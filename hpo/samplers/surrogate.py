@@ -13,7 +13,8 @@ It is written in NumPy because choosing an incumbent must not wait for PyTorch, 
 milliseconds here. :mod:`hpo.samplers.acquisition` hands the fitted hyperparameters to BoTorch.
 
 Sources: Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), eqs. 2.23-2.24, 5.9; length-scale
-prior: Hvarfner, Hellsten and Nardi, "Vanilla Bayesian Optimization Performs Great in High Dimensions" (2024).
+prior: log-normal and growing with the dimension as in Hvarfner, Hellsten and Nardi, "Vanilla Bayesian Optimization
+Performs Great in High Dimensions" (2024), but shorter, narrower and growing more slowly: studies have few parameters.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ __all__ = ["CONSTANT_VARIANCE", "Data", "Hyperparameters", "Surrogate", "draws",
 
 Array = npt.NDArray[np.float64]
 
-# Means and standard deviations of the normal priors on logarithms, for values of unit spread.
-_LENGTH_SD = math.sqrt(3.0)
+# Means and standard deviations of the normal priors on logarithms, for values of unit spread. A vaguer prior of the
+# length scales lets the best hyperparameters for a few dozen points over-fit them.
+_LENGTH, _LENGTH_PER_DIMENSION, _LENGTH_SD = math.log(0.6), 0.25, 1.0
 _SMOOTH = (0.0, 1.0)
-# Without repeats d_i and e_ij look alike, and both like a wiggly g: the prior prefers g.
-_QUIET = ((math.log(0.003), 2.0), (math.log(0.01), 2.0))
+# Without repeats d_i and e_ij look alike, and both like a wiggly g: the prior prefers g, and lets noise be any or none.
+_QUIET = ((math.log(1e-4), 1.0), (math.log(1e-3), 3.0))
 # Who repeats runs expects noise, and must not be talked out of it before the repeats have shown how much there is.
-_NOISY = ((math.log(0.1), 1.5), (math.log(0.1), 1.5))
+_NOISY = ((math.log(0.05), 1.0), (math.log(0.3), 1.0))
 #: Prior variance of the constant, for values of unit spread.
 CONSTANT_VARIANCE = 1.0
 _BOUNDS_LENGTH = (math.log(0.02), math.log(100.0))
@@ -53,8 +55,10 @@ class Data:
         groups: ``m``; which features share a length scale.
         means: ``n``; mean over runs.
         counts: ``n``; number of runs, at least one.
-        squares: Sum of squared deviations of all runs from the mean of their configuration.
+        squares: Sum of squared deviations of all runs from the mean of their configuration, each divided by
+            ``relative``.
         noisy: Whether runs are repeated because they are expected to differ from seed to seed.
+        relative: ``n``; noise variance of each configuration relative to that of good ones; ``None``: all alike.
     """
 
     features: Array
@@ -63,6 +67,12 @@ class Data:
     counts: Array
     squares: float = 0.0
     noisy: bool = False
+    relative: Array | None = None
+
+    @property
+    def effective(self) -> Array:
+        """``n``; number of runs of a good configuration that would give a mean as sure as each."""
+        return self.counts if self.relative is None else self.counts / self.relative
 
     def key(self) -> bytes:
         """The measurements as bytes: equal for equal data."""
@@ -73,6 +83,7 @@ class Data:
                 self.groups,
                 self.means,
                 self.counts,
+                self.effective,
                 np.array([self.squares, self.noisy]),
             )
         )
@@ -125,7 +136,7 @@ class Surrogate:
 
     def noise_variance(self) -> Array:
         """``n``; variance of each mean about the smooth part, standardised."""
-        return self.hyper.own + self.hyper.noise / self.data.counts
+        return self.hyper.own + self.hyper.noise / self.data.effective
 
     def predict(self, features: Array) -> tuple[Array, Array]:
         """True values of configurations not tried yet.
@@ -158,6 +169,23 @@ class Surrogate:
         """
         return self._tried
 
+    def skill(self) -> float:
+        """Share of the variance between configurations that is predicted for each by the others, at most 1.
+
+        Leave-one-out residuals in closed form (Rasmussen and Williams 2006, section 5.4.2), against those of a
+        constant. Zero or less: the parameters tell nothing yet.
+        """
+        n = len(self.data.means)
+        if n < 2:
+            return 0.0
+        inverse = lapack.dpotri(self.factor, lower=True)[0]
+        residual = self.alpha / np.diagonal(inverse)
+        weights = self.data.effective / self.data.effective.sum()
+        values = self.standardised()
+        constant = (values - weights @ values) * n / (n - 1)
+        total = float(weights @ constant**2)
+        return 1.0 - float(weights @ residual**2) / total if total > 0 else 0.0
+
     def with_pending(self, features: Array, most: float = math.inf) -> Surrogate:
         """The process once configurations under way have come back, each with the value expected of it.
 
@@ -177,6 +205,7 @@ class Surrogate:
             counts=np.concatenate([self.data.counts, np.ones(len(features))]),
             squares=self.data.squares,
             noisy=self.data.noisy,
+            relative=np.concatenate([self.data.counts / self.data.effective, np.ones(len(features))]),
         )
         return Surrogate(data, self.hyper, self.shift, self.scale)
 
@@ -254,7 +283,7 @@ class _LogPosterior:
     """Negative log posterior density of the log hyperparameters, with its gradient."""
 
     def __init__(self, data: Data, values: Array, squares: float) -> None:
-        self.counts = data.counts
+        self.counts = data.effective
         self.values = values
         self.squares = squares
         self.spare = float(data.counts.sum() - len(data.counts))
@@ -265,7 +294,7 @@ class _LogPosterior:
         for feature, group in enumerate(data.groups):
             squared[group] += difference[:, :, feature]
         self.squared = squared.reshape(self.dimensions, n * n)
-        length = math.sqrt(2) + 0.5 * math.log(self.dimensions)
+        length = _LENGTH + _LENGTH_PER_DIMENSION * math.log(self.dimensions)
         own, noise = _NOISY if data.noisy else _QUIET
         self.prior_mean = np.array([*[length] * self.dimensions, _SMOOTH[0], own[0], noise[0]])
         self.prior_sd = np.array([*[_LENGTH_SD] * self.dimensions, _SMOOTH[1], own[1], noise[1]])

@@ -68,6 +68,21 @@ def test_a_resumed_study_goes_on_as_the_uninterrupted_one() -> None:
     assert [t.params for t in resumed.trials] == [t.params for t in whole.trials]
 
 
+def test_on_a_plateau_of_noise_it_goes_on_looking() -> None:
+    """Nearly all is equally bad, as in reinforcement learning: the best of the noise must not hold the search."""
+    for seed in (0, 2):
+        study = optuna.create_study(sampler=BayesianSampler(seed=seed))
+        rng = np.random.default_rng(seed)
+
+        def plateau(trial: optuna.Trial, rng: np.random.Generator = rng) -> float:
+            x = np.array([trial.suggest_float(name, 0, 1) for name in "abc"])
+            depth = max(0.0, 1 - float(((x - [0.65, 0.35, 0.6]) ** 2).sum()) / 0.06)
+            return float(0.1 * rng.normal() - 3 * depth)
+
+        study.optimize(plateau, n_trials=30)
+        assert study.best_value < -0.6  # without: the best of the noise
+
+
 def test_avoids_where_runs_fail() -> None:
     study = optuna.create_study(sampler=BayesianSampler(seed=2))
 
