@@ -19,7 +19,7 @@ def table(results: dict[str, Any]) -> str:
         p["random"],
         t["step_law_published"],
     )
-    cheap = c["cheap cells"]
+    cheap, others = c["cheap cells"], r["other test cells"]
     rows = [
         (
             f"fitted on {t['train_runs']} runs of cells to 6.5e18 FLOP: mean gap on the test cells",
@@ -94,8 +94,8 @@ def table(results: dict[str, Any]) -> str:
             "the same from all other runs",
             f"{r['100%']['r2']:.3f}",
             "0.95 or more",
-            f"on runs within 5 % of the best {r['100%']['r2_within_5_percent']:.3f}; the rest diverge. Other test cells "
-            f"left out in turn: mean {r['other test cells']['mean']:.3f}, least {r['other test cells']['least']:.3f}",
+            f"on runs within 5 % of the best {r['100%']['r2_within_5_percent']:.3f}; the rest diverge. Other test "
+            f"cells left out in turn: mean {others['mean']:.3f}, least {others['least']:.3f}",
         ),
         (
             f"fit of {s['runs']} runs with 1,000 bootstraps",
