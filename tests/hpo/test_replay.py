@@ -67,6 +67,14 @@ def test_an_earlier_attempt_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not kept.exists()
 
 
+def test_a_schedule_can_be_given_like_a_configuration() -> None:
+    told = hpo.evaluate(
+        climb, [{"rate": 1.0, SCHEDULE: PARTS}, {"rate": 2.0}], [0, 1], name="given", metric="height",
+        direction="maximize", storage="memory://", engine="inline", progress=False,
+    )  # fmt: skip
+    assert list(told["height"]) == pytest.approx([213.0, 213.001, 12.0, 12.001])
+
+
 def test_an_objective_without_checkpoints_fails_and_says_why() -> None:
     record = perform(Task(forgetful, "height"), Job("s", Atom(0, 0), {"rate": 1.0, SCHEDULE: PARTS}))
     assert record.status == "failed" and "saved nothing to go on from" in str(record.error)
