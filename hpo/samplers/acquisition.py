@@ -70,8 +70,10 @@ class SurrogateModel(Model):
         """
         scaled = X * self.weights
         cross = self._covariance(scaled, self.train)
-        solved = torch.linalg.solve_triangular(self.factor, cross.mT, upper=False)
-        covariance = self._covariance(scaled, scaled) - solved.mT @ solved
+        # All columns at once: a batch of solves would copy the factor for each member.
+        columns = cross.reshape(-1, cross.shape[-1]).mT
+        solved = torch.linalg.solve_triangular(self.factor, columns, upper=False).mT.reshape(cross.shape)
+        covariance = self._covariance(scaled, scaled) - solved @ solved.mT
         floor = torch.full(scaled.shape[:-1], self.own + 1e-10, dtype=X.dtype)
         return GPyTorchPosterior(MultivariateNormal(cross @ self.alpha, covariance + torch.diag_embed(floor)))
 
