@@ -172,7 +172,9 @@ def _times_worse(seen: float, tested: float) -> float:
 def _gap_table(told: Mapping[str, Any]) -> list[str]:
     lines = [
         "Mean return of the chosen configuration, averaged over the repeats of each tuner (each repeat's own in "
-        "brackets); 5 tuning seeds, 10 testing seeds, equal FLOPs.",
+        "brackets); 5 tuning seeds, 10 testing seeds, the same FLOPs for each tuner (PB2: as many runs as these are on "
+        "average). The best seen of PB2 is its best member, which has one seed; its estimate is of the schedule chosen "
+        "among those trained again on all tuning seeds.",
         "",
         "| tuner | configurations | runs (stopped early) | TFLOP | best mean seen in tuning "
         "| our estimate of the chosen | on testing seeds | gap of the best seen | gap of the estimate "

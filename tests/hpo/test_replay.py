@@ -13,8 +13,6 @@ from hpo.execution.base import Job, Task
 from hpo.execution.worker import checkpoint_path, perform
 from hpo.ledger import Atom, Ledger, RunRecord
 from hpo.replay import SCHEDULE, chosen_schedule, describe, extended, finalists, replay
-from hpo.report import study_page
-from hpo.summary import summary
 from hpo.trial import Trial
 from scaling.errors import ForetuneError, InputError
 
@@ -155,34 +153,3 @@ def study(tmp_path: Path, **changes: Any) -> dict[str, Any]:
 def test_a_populations_size_must_be_known(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="do not say how many"):
         hpo.run(study(tmp_path, budget={"flops": 1e9}), storage=tmp_path / "s.db")
-
-
-@pytest.mark.slow
-def test_a_populations_schedule_is_tested_on_sealed_seeds(tmp_path: Path) -> None:
-    rule = {
-        "name": "pb2",
-        "perturbation_interval": 2,
-        "quantile_fraction": 0.5,
-        "synch": True,
-        "finalists": 2,
-    }
-    found = hpo.run(study(tmp_path, scheduler=rule), storage=tmp_path / "s.db", progress=False)
-    members = found.records("tuning")
-    assert len(members) == 4 and {run.atom.seed for run in members} == {0, 1}
-    for run in members:  # what the network went through is what the ledger says
-        ends = [*(part["step"] for part in run.metrics[SCHEDULE][1:]), 6]
-        steps = zip(run.metrics[SCHEDULE], [0, *ends], ends, strict=False)
-        told = [part["values"]["rate"] for part, begin, end in steps for _ in range(end - begin)]
-        assert told == pytest.approx(run.metrics["path"])
-        assert run.seconds >= 0.05, "seconds of its last part alone"
-    assert any(len(run.metrics[SCHEDULE]) > 1 for run in members), "no member went on from a better one"
-    replayed = found.records("schedules")
-    assert len(replayed) == 4 and {run.atom.seed for run in replayed} == {0, 1}
-    chosen = found.incumbent
-    mine = [run.metrics["path"] for run in replayed if run.atom.configuration == chosen.configuration]
-    assert len(mine) == 2 and mine[0] == mine[1] and set(chosen.config) == {"rate", "kind", SCHEDULE}
-    tested = [run for run in found.records("testing") if run.metrics["path"] == mine[0]]
-    assert {run.atom.seed for run in tested} == {100, 101, 102}
-    assert len(found.runs) == len(members) + len(replayed) + 6
-    assert summary(found)["scales"][0]["testing"]["incumbent"][0]["runs"] == 3
-    assert describe(chosen.config[SCHEDULE]) in study_page(found).html()

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+import hpo
 from hpo.config.model import SchedulerConfig
 from hpo.execution import Executor, Task
+from hpo.replay import SCHEDULE, describe
 from hpo.space import Space
+from hpo.summary import summary
 from scaling.errors import InputError
 from tests.hpo.execution.executor_kit import ExecutorContract, Listed, objective
+from tests.hpo.test_replay import study as climbers
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +85,39 @@ class TestRay(ExecutorContract):
             final = run.metrics["final_config"]
             assert 1e-4 <= final["rate"] <= 1.0
             assert isinstance(final["epochs"], int) and 1 <= final["epochs"] <= 3
+
+    def test_a_populations_schedule_is_tested_on_sealed_seeds(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        rule = {
+            "name": "pb2",
+            "perturbation_interval": 2,
+            "quantile_fraction": 0.5,
+            "synch": True,
+            "finalists": 2,
+        }
+        found = hpo.run(climbers(tmp_path, scheduler=rule), storage=tmp_path / "s.db", progress=False)
+        members = found.records("tuning")
+        assert len(members) == 4 and {run.atom.seed for run in members} == {0, 1}
+        for run in members:  # what the network went through is what the ledger says
+            ends = [*(part["step"] for part in run.metrics[SCHEDULE][1:]), 6]
+            steps = zip(run.metrics[SCHEDULE], [0, *ends], ends, strict=False)
+            told = [part["values"]["rate"] for part, begin, end in steps for _ in range(end - begin)]
+            assert told == pytest.approx(run.metrics["path"])
+            assert run.seconds >= 0.05, "seconds of its last part alone"
+        assert any(len(run.metrics[SCHEDULE]) > 1 for run in members), "no member went on from a better one"
+        replayed = found.records("schedules")
+        assert len(replayed) == 4 and {run.atom.seed for run in replayed} == {0, 1}
+        chosen = found.incumbent
+        mine = [run.metrics["path"] for run in replayed if run.atom.configuration == chosen.configuration]
+        assert len(mine) == 2 and mine[0] == mine[1] and set(chosen.config) == {"rate", "kind", SCHEDULE}
+        tested = [run for run in found.records("testing") if run.metrics["path"] == mine[0]]
+        assert {run.atom.seed for run in tested} == {100, 101, 102}
+        assert len(found.runs) == len(members) + len(replayed) + 6
+        assert summary(found)["scales"][0]["testing"]["incumbent"][0]["runs"] == 3
+        from hpo.report import study_page  # heavy, and workers import this file
+
+        assert describe(chosen.config[SCHEDULE]) in study_page(found).html()
 
     def test_nothing_is_left_behind(self, executor: Executor) -> None:
         assert not (Path.home() / "ray_results" / "tune").exists()
