@@ -34,8 +34,13 @@ _MISFIT_FACTOR = 5.0
 _MISFIT_RANGE = (0.2, 1.0)
 #: Variance of a minimum found from one cell alone, against the one that the shared shape would give it.
 _OWN_SHAPE = 1.5
-_OUTER_ROUNDS = 8
+_OUTER_ROUNDS = 60
 _INNER_STEPS = 12
+#: What ``misfit`` is where no run shows it, and how many runs' worth of evidence that is.
+_MISFIT_PRIOR, _MISFIT_RUNS = 0.5, 10.0
+#: After so many rounds noise and misfit move ever less, and the runs inside the basin stay: with few runs the three may
+#: otherwise chase each other for ever, between two answers.
+_SETTLE = 4
 
 
 @dataclass(frozen=True)
@@ -169,10 +174,12 @@ def _noise(problem: Problem, q: Array, weight: Array, used: Mask, now: float) ->
 def _misfit(problem: Problem, q: Array, weight: Array, used: Mask, noise: float) -> float:
     """How far, relative to the excess, the basin's walls are off."""
     wall = used & (q > 4.0 * noise)
-    if wall.sum() < 10:
-        return 0.5
+    runs = int(wall.sum())
+    if not runs:
+        return _MISFIT_PRIOR
     relative = np.abs(problem.profile(problem.sweep.log_loss - q, weight))[wall] / q[wall]
-    return float(np.clip(_MISFIT_FACTOR * 1.4826 * np.median(relative), *_MISFIT_RANGE))
+    seen = float(np.clip(_MISFIT_FACTOR * 1.4826 * np.median(relative), *_MISFIT_RANGE))
+    return (runs * seen + _MISFIT_RUNS * _MISFIT_PRIOR) / (runs + _MISFIT_RUNS)
 
 
 def fit_pooled(sweep: Sweep, *, prior: Prior | None = None, bend: bool = True) -> PooledFit:
@@ -187,12 +194,14 @@ def fit_pooled(sweep: Sweep, *, prior: Prior | None = None, bend: bool = True) -
     made = design(sweep, bend=bend)
     problem = Problem(sweep, made, prior)
     theta = _start(problem)
-    noise, misfit = float(sweep.noise or prior.noise), 0.5
+    noise, misfit = float(sweep.noise or prior.noise), _MISFIT_PRIOR
     scatter = np.full(problem.hypers, prior.scatter)
     q = problem.observed_excess
+    used = problem.inside(noise)
     converged = False
-    for _ in range(_OUTER_ROUNDS):
-        used = problem.inside(noise)
+    for round_ in range(_OUTER_ROUNDS):
+        pace = min(1.0, _SETTLE / (round_ + 1))
+        used = problem.inside(noise) if round_ <= _SETTLE else used
         weight = problem.weights(q, noise, misfit, used)
         before = theta
         theta, objective, inner = _solve(problem, theta, weight)
@@ -201,9 +210,10 @@ def fit_pooled(sweep: Sweep, *, prior: Prior | None = None, bend: bool = True) -
         covariance = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
         scatter = _scatter(problem, theta, covariance)
         problem.set_scatter(scatter)
-        noise = _noise(problem, q, weight, used, noise)
-        misfit = _misfit(problem, q, weight, used, noise)
-        converged = inner and float(np.abs(theta - before)[: problem.beta_size].max()) < 1e-3
+        noise *= (_noise(problem, q, weight, used, noise) / noise) ** pace
+        misfit += pace * (_misfit(problem, q, weight, used, noise) - misfit)
+        moved = float(np.abs(theta - before)[: problem.beta_size].max())
+        converged = moved < 1e-3 and (inner or round_ >= _SETTLE)
         if converged:
             break
     weight = problem.weights(q, noise, misfit, used)

@@ -1,6 +1,7 @@
 """Fitting sweeps with a known law: recovered, honest, robust, saved, and clear about what cannot be known."""
 
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -120,6 +121,19 @@ def test_gradient_vanishes_at_the_optimum(sweep_table):
         lambda theta: problem.score(theta, weight)[0], fit.theta, method="L-BFGS-B", options={"maxiter": 50}
     )
     assert polished.fun > start - 0.02
+
+
+def test_few_noisy_runs_settle_on_one_answer(make_sweep, monkeypatch):
+    sizes = [(n, 20 * n) for n in (6e7, 1.2e8, 2.4e8, 4.8e8)]
+    sweeps = [
+        build_sweep(scaling.load_runs(make_sweep(sizes=sizes, runs=9, noise=0.004, seed=seed)))
+        for seed in range(8)
+    ]
+    fits = [fit_pooled(sweep) for sweep in sweeps]
+    assert all(fit.converged for fit in fits)
+    monkeypatch.setattr(sys.modules[fit_pooled.__module__], "_OUTER_ROUNDS", 201)
+    for fit, sweep in zip(fits, sweeps, strict=True):
+        assert fit_pooled(sweep).beta == pytest.approx(fit.beta, abs=0.02)
 
 
 def test_bootstrap_and_posterior_tell_one_story(sweep_table):
