@@ -4,8 +4,8 @@ RL.
 The protocol of Eimer, Lindauer, Raileanu, "Hyperparameters in Reinforcement Learning and How To Tune Them" (ICML
 2023) at a budget that two cores can pay: PPO of stable-baselines3, their small space (learning rate, entropy,
 epochs), 5 tuning seeds, 10 testing seeds, 3 repeats of each tuner on other tuning seeds. Every tuner gets the same
-FLOPs, PB2 as many runs. All runs go through ``hpo.run`` and are kept in ``benchmarks/cache/``; interrupted and started again, it goes
-on.
+FLOPs, PB2 as many runs. All runs go through ``hpo.run`` and are kept in ``benchmarks/cache/``; interrupted and started
+again, it goes on.
 
     python -m benchmarks.rl_seeds            # about forty minutes of one core
     python -m benchmarks.rl_seeds --quick    # one task, two tuners, one repeat
