@@ -94,6 +94,12 @@ def make_scheduler(config: SchedulerConfig, metric: str, direction: str, space: 
             key="scheduler",
             remedy="its options are those of Ray Tune's class, such as max_t and grace_period in reported steps",
         ) from None
+    except (ImportError, RuntimeError) as error:  # PB2 of older Ray asks for GPy
+        raise InputError(
+            f"the scheduler {config.name!r} cannot be used here: {error}",
+            key="scheduler.name",
+            remedy="install what it asks for, or a newer Ray, or use pbt",
+        ) from None
 
 
 def _mutations(name: str, space: Space) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from hpo.config.model import SchedulerConfig
 from hpo.populations import explore, from_model, repeatable, to_model, within
 from hpo.schedulers import make_scheduler
 from hpo.space import Space
+from scaling.errors import InputError
 
 SPACE = Space.model_validate(
     {
@@ -114,3 +115,13 @@ def test_early_stopping_deals_its_brackets_from_a_seed() -> None:
 
     assert dealt(0) == dealt(0) != dealt(1)
     assert set(dealt(0)) == {0, 1, 2}
+
+
+def test_a_scheduler_that_lacks_a_library_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(**options: Any) -> None:
+        raise RuntimeError("Please install GPy to use PB2.")
+
+    monkeypatch.setattr("ray.tune.schedulers.pb2.PB2", lacking)
+    config = SchedulerConfig.model_validate({"name": "pb2", "perturbation_interval": 2})
+    with pytest.raises(InputError, match="install GPy"):
+        make_scheduler(config, "loss", "minimize", SPACE)
