@@ -66,9 +66,10 @@ def _html(outcome: Outcome, findings: Findings) -> str:
     sizes = ", ".join(count(scale["params"]) for scale in findings.scales)
     lr, batch = findings.prediction["lr"], findings.prediction["batch_size"]
     title = f"Tuned at {sizes} parameters, predicted at {count(findings.target['params'])}"
+    best = f"“{findings.best}”, {findings.verdict}" if findings.gap > 0 else "the prediction"
     words = (
-        f"Learning rate {lr['value']:.3g}, batch size {batch['value']:.0f} tokens. Of {len(findings.measured)} "
-        f"configurations trained there, {findings.verdict}; the baseline is {findings.over_baseline:+.2%}."
+        f"Learning rate {lr['value']:.3g}, batch size {batch['value']:.0f} tokens. "
+        f"Best of {len(findings.measured)} trained there: {best}; baseline: {findings.over_baseline:+.2%}."
     )
     drawn = [(figures.landscapes(outcome, findings), 780, 770)]
     drawn += [(figures.law_of(outcome, findings, name), 465, 383) for name in ("lr", "batch_size")]
