@@ -25,7 +25,8 @@ def pass_at_k(
     k: Annotated[
         list[float] | None,
         typer.Option(
-            "--k", "-k",
+            "--k",
+            "-k",
             parser=quantity,
             metavar="NUMBER",
             help="Samples allowed, such as 10k; repeatable. Powers of ten unless given.",
