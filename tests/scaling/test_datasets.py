@@ -9,16 +9,14 @@ import numpy as np
 import pytest
 
 from scaling import datasets
-from scaling.datasets import DATASETS, available, data_path, load
+from scaling.datasets import DATASETS, available, load
 from scaling.errors import ForetuneError, InputError
 from scaling.runs import load_runs
+from tests.scaling.public import public_file
 
 
 def here(name: str) -> Path:
-    try:
-        return data_path(DATASETS[name].file)
-    except InputError as error:
-        pytest.skip(str(error))
+    return public_file(DATASETS[name].file)
 
 
 @pytest.mark.data

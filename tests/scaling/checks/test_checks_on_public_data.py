@@ -7,24 +7,16 @@ import pytest
 
 from scaling.checks import check_runs, run_checks
 from scaling.checks.influence import drop_path
-from scaling.datasets import data_path
-from scaling.errors import InputError
 from scaling.fitted import fit_law
 from scaling.runs import load_runs
+from tests.scaling.public import public_table
 
 pytestmark = pytest.mark.data
 
 
-def read(name: str) -> pd.DataFrame:
-    try:
-        return pd.read_csv(data_path(name))
-    except InputError as error:
-        pytest.skip(str(error))
-
-
 def test_six_over_training_runs_warm_up_for_longer_than_they_train() -> None:
     names = {"N": "params", "D": "tokens", "warm": "warmup_steps"}
-    table = load_runs(read("overtraining_hparams_104.csv").rename(columns=names), require=())
+    table = load_runs(public_table("overtraining_hparams_104.csv").rename(columns=names), require=())
     (check,) = [check for check in check_runs(table) if check.name == "warmup-longer-than-training"]
     assert check.severity == "error"
     assert check.details is not None
@@ -33,7 +25,7 @@ def test_six_over_training_runs_warm_up_for_longer_than_they_train() -> None:
 
 
 def test_four_parameters_on_the_papers_five_points() -> None:
-    runs = read("overtraining_testbed_104.csv")
+    runs = public_table("overtraining_testbed_104.csv")
     runs = runs[runs["dataset_name"] == "rpj"]
     small = ["d=96_l=8_h=4", "d=512_l=8_h=4", "d=576_l=24_h=8", "d=1024_l=24_h=8"]
     twenty = runs[(runs["cc_mult"] == 1) & runs["model_name"].isin(small)]
@@ -48,7 +40,7 @@ def test_four_parameters_on_the_papers_five_points() -> None:
 
 @pytest.mark.slow
 def test_decay_constants_of_repeated_data_are_not_identified() -> None:
-    runs = read("datablations_repeats.csv").rename(
+    runs = public_table("datablations_repeats.csv").rename(
         columns={"N": "params", "D": "tokens", "U": "unique_tokens"}
     )
     runs = runs[["params", "tokens", "unique_tokens", "loss"]]
@@ -62,7 +54,7 @@ def test_decay_constants_of_repeated_data_are_not_identified() -> None:
 
 
 def test_epochs_runs_hang_on_a_handful() -> None:
-    frame = read("chinchilla_epoch_245.csv")
+    frame = public_table("chinchilla_epoch_245.csv")
     tokens = frame["Training FLOP"] / (6 * frame["Model Size"])
     runs = pd.DataFrame({"params": frame["Model Size"], "tokens": tokens, "loss": frame["loss"]})
     fitted = fit_law(runs, bootstrap=0, checks=False)

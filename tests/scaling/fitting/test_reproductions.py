@@ -8,26 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scaling.datasets import data_path
-from scaling.errors import InputError
 from scaling.fitted import fit_law
 from scaling.fitting import solve, solve_many
 from scaling.laws import get_law
+from tests.scaling.public import public_table
 
 pytestmark = pytest.mark.data
-
-
-def read(name: str) -> pd.DataFrame:
-    try:
-        return pd.read_csv(data_path(name))
-    except InputError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
 def epoch() -> pd.DataFrame:
     """The 240 runs that Epoch fits: all but the five of highest loss."""
-    frame = read("chinchilla_epoch_245.csv").sort_values("loss").iloc[:-5]
+    frame = public_table("chinchilla_epoch_245.csv").sort_values("loss").iloc[:-5]
     tokens = frame["Training FLOP"] / (6 * frame["Model Size"])
     return pd.DataFrame({"params": frame["Model Size"], "tokens": tokens, "loss": frame["loss"]})
 
@@ -55,7 +47,7 @@ def test_what_epoch_published_is_the_least_absolute_deviations_fit(epoch: pd.Dat
 
 def test_overtraining_on_redpajama_by_its_own_protocol() -> None:
     """Gadre et al.: four sizes at 20 tokens a parameter and the 11M model at 320; one 1.4B run more for the errors."""
-    frame = read("overtraining_testbed_104.csv").rename(
+    frame = public_table("overtraining_testbed_104.csv").rename(
         columns={"N": "params", "D": "tokens", "loss_c4_val": "loss", "err_avg_subset": "error"}
     )
     runs = frame[frame["dataset_name"] == "rpj"]
@@ -88,7 +80,7 @@ def test_overtraining_on_redpajama_by_its_own_protocol() -> None:
 
 def test_published_decay_constants_do_not_follow_from_the_released_runs() -> None:
     """Muennighoff et al. publish 15.39 and 5.31; with their own loss constants these runs want other values."""
-    frame = read("datablations_repeats.csv")
+    frame = public_table("datablations_repeats.csv")
     base = {"A": np.exp(6.255414), "B": np.exp(7.3049974), "E": np.exp(0.6254804), "a": 0.3526596}
     law = get_law("repeated-data-tied", fixed=base)
     inputs = {
@@ -107,7 +99,7 @@ def test_published_decay_constants_do_not_follow_from_the_released_runs() -> Non
 
 def test_laws_extrapolate_vision_learning_curves_as_measured() -> None:
     """Caballero et al. state that one break extrapolates better than the forms before it: 72 released curves."""
-    frame = read("revisiting_vision_curves.csv")
+    frame = public_table("revisiting_vision_curves.csv")
     parts = [part for _, part in frame.groupby(["Task", "Model"])]
     seen = [part[part["Training"] == 1] for part in parts]
     held = [part[part["Training"] == 0] for part in parts]

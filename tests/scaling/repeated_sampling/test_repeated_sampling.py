@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaling.datasets import data_path
 from scaling.errors import InputError
 from scaling.repeated_sampling import (
     PYTHIA_MATH,
@@ -23,6 +22,7 @@ from scaling.repeated_sampling import (
     power_law_pass_at_k,
     resample,
 )
+from tests.scaling.public import public_table
 
 
 @given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
@@ -156,10 +156,7 @@ def test_released_scores_follow_from_the_estimator_within_the_samples() -> None:
 
 
 def monkeys() -> pd.DataFrame:
-    try:
-        frame = pd.read_parquet(data_path("monkeys_pythia_pass_at_k.parquet"))
-    except InputError as error:
-        pytest.skip(str(error))
+    frame = public_table("monkeys_pythia_pass_at_k.parquet")
     return frame[frame["Benchmark"] == "MATH"]
 
 
@@ -226,11 +223,8 @@ def test_unlike_problems_have_one_that_falls_with_the_cost_of_being_wrong() -> N
 @pytest.mark.data
 def test_what_follows_from_the_released_summaries_of_inference_flaws() -> None:
     """Weaker models have a larger share of false positives: precision rises with single-sample accuracy."""
-    try:
-        frame = pd.read_csv(data_path("inference_flaws_humaneval_17models.csv"))
-        best = pd.read_csv(data_path("inference_flaws_kopt.csv"))
-    except InputError as error:
-        pytest.skip(str(error))
+    frame = public_table("inference_flaws_humaneval_17models.csv")
+    best = public_table("inference_flaws_kopt.csv")
     accuracy, precision = frame["single_sample_acc_plus"], frame["acc_plus_given_base_pass"]
     assert accuracy.corr(precision, method="spearman") > 0.85
     # The limit of endless resampling on problems all alike is the precision p / (p + q).

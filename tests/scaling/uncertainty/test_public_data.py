@@ -6,23 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scaling.datasets import data_path
-from scaling.errors import InputError
 from scaling.fitted import fit_law
 from scaling.uncertainty import predictive
+from tests.scaling.public import public_table
 
 pytestmark = pytest.mark.data
 
 
-def read(name: str) -> pd.DataFrame:
-    try:
-        return pd.read_csv(data_path(name))
-    except InputError as error:
-        pytest.skip(str(error))
-
-
 def test_the_top_decade_of_chinchilla() -> None:
-    raw = read("chinchilla_epoch_245.csv").sort_values("loss").iloc[:-5]
+    raw = public_table("chinchilla_epoch_245.csv").sort_values("loss").iloc[:-5]
     params, flops = raw["Model Size"].to_numpy(), raw["Training FLOP"].to_numpy()
     frame = pd.DataFrame({"params": params, "tokens": flops / 6 / params, "loss": raw["loss"].to_numpy()})
     known = flops <= flops.max() / 10
@@ -36,7 +28,7 @@ def test_the_top_decade_of_chinchilla() -> None:
 
 
 def test_nine_over_trained_models() -> None:
-    raw = read("overtraining_testbed_104.csv").astype({"N": float, "D": float})
+    raw = public_table("overtraining_testbed_104.csv").astype({"N": float, "D": float})
     errors, inside = [], []
     for _, part in raw.groupby("dataset_name"):
         frame = part.rename(columns={"N": "params", "D": "tokens", "loss_c4_val": "loss"})
