@@ -84,6 +84,21 @@ def test_intervals_hold_the_truth_of_what_was_chosen() -> None:
     assert abs(np.mean(errors)) < 0.2  # the best observed value is 0.5 too high
 
 
+def test_little_evidence_of_the_noise_widens_the_tails() -> None:
+    """Student's t: from 50 to 95 % an interval grows by 2.9 where the noise is known, by more where repeats are few."""
+    rng = np.random.default_rng(0)
+
+    def growth(repeats: int) -> float:
+        ledger = ledger_of(
+            {i: [i / 4 + rng.normal() * 0.1 for _ in range(repeats)] for i in range(3)} | {3: [0.9]}
+        )
+        wide, narrow = (choose(ledger, "maximize", level=level).estimate for level in (0.95, 0.5))
+        return (wide.high - wide.low) / (narrow.high - narrow.low)
+
+    assert growth(40) == pytest.approx(2.906, rel=0.05)
+    assert growth(2) > 4
+
+
 def test_parameters_of_any_kind_and_absent_ones() -> None:
     ledger = Ledger()
     for number, params in enumerate([{"k": "a", "p": 0.1}, {"k": "b"}, {"k": "a", "p": 0.9}, {"k": "b"}]):

@@ -6,8 +6,8 @@ import pytest
 
 from hpo.config.model import SchedulerConfig
 from hpo.execution.base import Job, Task
-from hpo.execution.trainable import decode, encode, trial_name
-from hpo.ledger import Atom
+from hpo.execution.trainable import _prolonged, decode, encode, trial_name
+from hpo.ledger import Atom, RunRecord
 from hpo.schedulers import make_scheduler
 from hpo.space import Space
 from scaling.errors import InputError
@@ -50,3 +50,12 @@ def test_bandits_without_a_number_to_change_are_refused() -> None:
     words = Space.model_validate({"kind": {"type": "categorical", "choices": ["a", "b"]}})
     with pytest.raises(InputError, match="hyperparam_bounds"):
         make_scheduler(SchedulerConfig(name="pb2"), "loss", "minimize", words)
+
+
+def test_a_run_taken_up_again_has_cost_all_its_seconds() -> None:
+    last = RunRecord(
+        Atom(0, 1), "complete", 0.5, seconds=2.0, cost={"gpu_seconds": 4.0, "kwh": 0.1, "flops": 7.0}
+    )
+    whole = _prolonged(last, 3.0, gpus=2)
+    assert whole.seconds == 5.0 and whole.value == 0.5
+    assert whole.cost == {"flops": 7.0, "gpu_seconds": 10.0}, "energy is known of the last part alone"
