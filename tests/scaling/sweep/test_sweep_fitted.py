@@ -12,7 +12,7 @@ import scaling
 from scaling import InputError
 from scaling.sweep.bootstrap import bootstrap_coefficients
 from scaling.sweep.pooled import fit_pooled, problem_at
-from scaling.sweep.problem import Prior
+from scaling.sweep.problem import FEW_TOKENS, Prior, features
 from scaling.sweep.table import build_sweep
 
 TARGET = {"params": 2e9, "tokens": 4e10}
@@ -272,6 +272,14 @@ def test_models_of_few_tokens_leave_the_law_and_well_trained_ones_do_not(make_sw
     assert np.log2(law.answer(size)["predictions"]["lr"]["value"]) == pytest.approx(straight, abs=0.35)
     above = make_sweep(sizes=[(n, 1.5 * d) for n, d in sizes if d > 25 * n] + [(3e7, 1e9), (3e7, 3e9)])
     assert "lr.few_tokens" not in scaling.fit(above, law="lr-batch", joint=False).params
+
+
+def test_the_factor_for_few_tokens_is_the_one_printed_and_fades():
+    ratio = np.array([0.5, 4.0, 20.0, 300.0, 1e5])  # tokens a parameter
+    x = np.stack([np.full(5, np.log2(1e8)), np.log2(1e8 * ratio)], axis=-1)
+    (found,) = features((FEW_TOKENS,), ("params", "tokens"), x, np.log2(20.0)).T
+    assert found == pytest.approx(np.log2(1 + 20 / ratio))
+    assert found[-1] < 1e-3, "a law that is straight where models are well trained"
 
 
 def test_centre_as_text(make_sweep):
