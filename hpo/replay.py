@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from hpo.ledger import Ledger, RunRecord
     from hpo.objective import Objective
 
-__all__ = ["FINALISTS", "SCHEDULE", "chosen_schedule", "describe", "extended", "finalists", "replay"]
+__all__ = [
+    "FINALISTS",
+    "SCHEDULE",
+    "chosen_schedule",
+    "describe",
+    "extended",
+    "finalists",
+    "in_words",
+    "replay",
+]
 
 #: Key of a configuration, and metric of a member, that holds a schedule: ``[{"step": 0, "values": {...}}, ...]``.
 SCHEDULE = "hyperparameter_schedule"
@@ -40,14 +49,19 @@ def extended(
 
 def describe(schedule: Sequence[Mapping[str, Any]]) -> str:
     """``from 512: lr=0.01; from 1024: lr=0.003``, the first part left out."""
-    parts = []
-    for part in schedule[1:]:
-        values = " ".join(
-            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
-            for name, value in part["values"].items()
-        )
-        parts.append(f"from {part['step']}: {values}")
+    parts = [f"from {part['step']}: {in_words(part['values'])}" for part in schedule[1:]]
     return "; ".join(parts) or "never changed"
+
+
+def in_words(config: Mapping[str, Any]) -> str:
+    """``lr=0.01 batch_size=64``, its schedule in brackets where it has one."""
+    said = []
+    for name, value in config.items():
+        if name == SCHEDULE:
+            said.append(f"({describe(value)})")
+        else:
+            said.append(f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}")
+    return " ".join(said)
 
 
 class _Change(Pruned):

@@ -21,6 +21,7 @@ def status(study: StudyName = None, storage: Storage = None, as_json: Json = Fal
 
 def show(found: dict[str, Any]) -> None:
     """Print a summary for people."""
+    from hpo.replay import in_words
     from scaling.terminal import table
 
     rows = []
@@ -30,7 +31,7 @@ def show(found: dict[str, Any]) -> None:
             (
                 part["scale"] or "-",
                 _counts(part["runs"]),
-                _config(chosen["config"]) if chosen else "",
+                in_words(chosen["config"]) if chosen else "",
                 _estimate(chosen["estimate"]) if chosen else "",
                 *(_tested(part.get("testing", {}).get(role)) for role in ("incumbent", "baseline")),
             )
@@ -66,19 +67,6 @@ def _say_openings(found: dict[str, Any]) -> None:
 
 def _counts(runs: dict[str, int]) -> str:
     return ", ".join(f"{count} {state}" for state, count in sorted(runs.items())) or "none"
-
-
-def _config(config: dict[str, Any]) -> str:
-    from hpo.replay import SCHEDULE, describe
-
-    return " ".join(
-        f"({describe(value)})"
-        if name == SCHEDULE
-        else f"{name}={value:.4g}"
-        if isinstance(value, float)
-        else f"{name}={value}"
-        for name, value in config.items()
-    )
 
 
 def _estimate(estimate: dict[str, float]) -> str:
