@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.sweep.basin import excess_and_slopes
+from scaling.sweep.features import features
 from scaling.sweep.pooled import PooledFit, problem_at
-from scaling.sweep.problem import features
 
 __all__ = ["Information", "candidate_rows", "prior_information", "target_loss_matrix"]
 

@@ -62,7 +62,7 @@ def fit_sweep(
         bootstrap: Replicates that resample whole cells and runs; 0 takes the posterior's covariance.
         seed: Seed of the bootstrap.
         unit: Unit of ``tokens`` and ``batch_size``, repeated in answers.
-        bend: Let models of fewer than 20 tokens a parameter leave the straight law, shrunk towards not at all.
+        bend: Let the law bend where tokens are few; see :mod:`scaling.sweep.features`.
         level: Also fit the loss at the optimum, so that the loss is predicted.
         joint: Also learn the walls of the basin from every run, so that the best learning rate far from the best
             batch size, and the loss at any setting (all hyperparameters among the inputs of ``answer``), are right.

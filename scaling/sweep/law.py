@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,8 @@ from scaling import lawfile
 from scaling.checks import Check
 from scaling.errors import InputError
 from scaling.sweep.basin import Basin, best_given, contour, excess, extent
+from scaling.sweep.features import FEW_TOKENS, SHORT_TRAINING, factor, features
 from scaling.sweep.level import Level
-from scaling.sweep.problem import FEW_TOKENS, features
 from scaling.sweep.shared import Shared
 from scaling.sweep.walls import Walls
 
@@ -37,7 +37,7 @@ class HyperLaw:
 
     Attributes:
         name: Hyperparameter.
-        features: ``constant``, inputs, perhaps ``few_tokens``.
+        features: ``constant``, inputs, perhaps bends (:mod:`scaling.sweep.features`).
         beta: log2 of the optimum per feature. Shape ``(f,)``.
         covariance: Of ``beta``. Shape ``(f, f)``.
         scatter: Octaves by which the optimum of one cell, as a sweep would measure it, scatters around the law.
@@ -103,7 +103,7 @@ class FittedSweep:
 
     @property
     def params(self) -> dict[str, float]:
-        """Value at the middle of the cells, and exponents, by ``hyperparameter.feature``."""
+        """Value where every other factor of the formula is 1, and exponents, by ``hyperparameter.feature``."""
         named = {}
         for law in self.hypers:
             for feature, value in zip(law.features, law.beta, strict=True):
@@ -116,18 +116,17 @@ class FittedSweep:
     @property
     def formula(self) -> str:
         """The law in one line."""
-        short = {"params": "N", "tokens": "D"}
         parts = []
         for law in self.hypers:
             text = f"{law.name} = {2.0 ** law.beta[0]:.4g}"
             for feature, value in zip(law.features[1:], law.beta[1:], strict=True):
-                if feature == FEW_TOKENS:
-                    text += f" (1 + 20 N/D)^{value:.3f}"
-                    continue
-                middle = 2.0 ** self.x_mid[self.inputs.index(feature)]
-                text += f" ({short.get(feature, feature)}/{middle:.3g})^{value:.3f}"
+                text += f" ({self._factor(feature)})^{value:.3f}"
             parts.append(text)
         return ", ".join(parts)
+
+    def _factor(self, feature: str) -> str:
+        middles = dict(zip(self.inputs, 2.0**self.x_mid, strict=True))
+        return factor(feature, middles.get("tokens" if feature == SHORT_TRAINING else feature, 1.0))
 
     def summary_rows(self) -> list[tuple[str, str, str, str]]:
         """Name, value, standard error and meaning of each parameter, for tables."""
@@ -137,16 +136,14 @@ class FittedSweep:
             for feature, value, error in zip(law.features, law.beta, errors, strict=True):
                 if feature == "constant":
                     value, error = 2.0**value, 2.0**value * np.log(2.0) * error
-                meaning = {
-                    "constant": "at the middle of the cells",
-                    FEW_TOKENS: "exponent of 1 + 20 N/D",
-                }
+                bent = feature in (FEW_TOKENS, SHORT_TRAINING)
+                meaning = f"exponent of {self._factor(feature)}" if bent else "exponent"
                 rows.append(
                     (
                         f"{law.name}.{feature}",
                         f"{value:.5g}",
                         f"{error:.2g}",
-                        meaning.get(feature, "exponent"),
+                        "where every other factor is 1" if feature == "constant" else meaning,
                     )
                 )
         return rows
@@ -349,15 +346,9 @@ class FittedSweep:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that a law file keeps."""
-        stored = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        stored["hypers"] = [asdict(law) for law in self.hypers]
-        stored["basin"] = None if self.basin is None else asdict(self.basin)
-        stored["walls"] = None if self.walls is None else self.walls.to_dict()
-        stored["shared"] = None if self.shared is None else self.shared.to_dict()
-        stored["level"] = None if self.level is None else asdict(self.level)
-        stored["checks"] = [check.to_dict() for check in self.checks]
-        stored["params"] = self.params
-        return stored
+        from scaling.sweep.stored import to_dict
+
+        return to_dict(self)
 
     def save(self, path: str | Path) -> None:
         """Write the law file."""
@@ -370,47 +361,6 @@ class FittedSweep:
         Raises:
             InputError: Something is missing or is not what it should be.
         """
-        try:
-            return _read(stored)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"is damaged or incomplete ({type(error).__name__}: {error})",
-                source=source,
-                remedy="fit the law again with `scaling fit --law lr-batch`",
-            ) from None
+        from scaling.sweep.stored import from_dict
 
-
-def _read(stored: Mapping[str, Any]) -> FittedSweep:
-    def array(value: Any) -> Array:
-        return np.array(value, dtype=np.float64)
-
-    hypers = tuple(
-        HyperLaw(**{
-            **one,
-            "features": tuple(one["features"]),
-            "beta": array(one["beta"]),
-            "covariance": array(one["covariance"]),
-        })
-        for one in stored["hypers"]
-    )  # fmt: skip
-    basin = stored["basin"]
-    level = stored["level"]
-    return FittedSweep(
-        method=str(stored["method"]),
-        hypers=hypers,
-        inputs=tuple(stored["inputs"]),
-        x_mid=array(stored["x_mid"]),
-        ratio_mid=float(stored["ratio_mid"]),
-        basin=None if basin is None else Basin(**{name: array(value) for name, value in basin.items()}),
-        level=None if level is None else Level(**level),
-        cells=[dict(cell) for cell in stored["cells"]],
-        noise=float(stored["noise"] if stored["noise"] is not None else np.nan),
-        objective=float(stored["objective"] if stored["objective"] is not None else np.nan),
-        converged=bool(stored["converged"]),
-        checks=[Check.from_dict(check) for check in stored["checks"]],
-        runs=dict(stored["runs"]),
-        options=dict(stored["options"]),
-        walls=None if stored.get("walls") is None else Walls.from_dict(stored["walls"]),
-        shared=None if stored.get("shared") is None else Shared.from_dict(stored["shared"]),
-        line={name: (float(a), float(b), str(c)) for name, (a, b, c) in stored["line"].items()},
-    )
+        return from_dict(stored, source)

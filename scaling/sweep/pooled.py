@@ -3,9 +3,8 @@
     log L = level[cell] + q(log2 h - centre[cell]),    centre[cell] = X beta + offset[cell],  offset ~ N(0, tau^2)
 
 ``q`` is the shared basin (:mod:`scaling.sweep.basin`), the level of each cell is free, and each cell's optimum may
-scatter around the law by ``tau`` octaves, which is estimated: intervals that leave it out are far too narrow. Models
-of few tokens a parameter may leave the straight law by a factor (1 + 20 N/D)^c, with ``c`` shrunk towards none: it
-fades for well-trained models, so that the law stays straight where it is extrapolated to. Weights fall with the
+scatter around the law by ``tau`` octaves, which is estimated: intervals that leave it out are far too narrow. The law
+may bend where models see few tokens (:mod:`scaling.sweep.features`). Weights fall with the
 *predicted* excess, so that the bottom decides where the bottom is, and outliers are bounded (pseudo-Huber).
 
 Solved by Levenberg-Marquardt steps on the joint posterior with levels eliminated; ``tau`` and the noise by a few
@@ -20,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.sweep.basin import Basin, Layout
-from scaling.sweep.problem import Design, Prior, Problem, design, features
+from scaling.sweep.features import Design, design, features
+from scaling.sweep.problem import Prior, Problem
 from scaling.sweep.table import Sweep
 
 __all__ = ["PooledFit", "fit_pooled", "problem_at"]
@@ -188,10 +188,10 @@ def fit_pooled(sweep: Sweep, *, prior: Prior | None = None, bend: bool = True) -
     Args:
         sweep: From :func:`scaling.sweep.table.build_sweep`.
         prior: What to assume before any run.
-        bend: Let models of fewer than 20 tokens a parameter leave the straight law (shrunk).
+        bend: Let the law bend where tokens are few (shrunk towards the prior).
     """
     prior = prior or Prior()
-    made = design(sweep, bend=bend)
+    made = design(sweep, {hyper: prior.bends_of(hyper) if bend else () for hyper in sweep.hypers})
     problem = Problem(sweep, made, prior)
     theta = _start(problem)
     noise, misfit = float(sweep.noise or prior.noise), _MISFIT_PRIOR

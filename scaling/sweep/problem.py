@@ -1,4 +1,4 @@
-"""The pooled model's pieces: what is assumed, how coefficients map to centres, residuals and their slopes."""
+"""The pooled model's pieces: what is assumed, residuals and their slopes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.sweep.basin import Basin, Layout, excess, excess_and_slopes
+from scaling.sweep.features import FEW_TOKENS, SHORT_TRAINING, Design
 from scaling.sweep.table import Sweep
 
-__all__ = ["FEW_TOKENS", "Design", "Prior", "Problem", "design", "features"]
+__all__ = ["Prior", "Problem"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -21,9 +22,6 @@ _REACH = 0.02
 #: unless fewer than this share of the cell's runs would be left; but never those above _FAR.
 _SHARE = 0.35
 _FAR = 0.4
-#: Feature of models trained on few tokens, and the tokens per parameter where it sets in: about what is optimal for
-#: compute (Hoffmann et al. 2022, arXiv:2203.15556).
-FEW_TOKENS, _ENOUGH_TOKENS = "few_tokens", 20.0
 #: Residuals beyond this many standard deviations count linearly.
 HUBER = 1.5
 
@@ -40,7 +38,10 @@ class Prior:
         skew: Towards high learning rates the basin is steeper.
         shape_sd: Of tilt (relative) and skew.
         drift_sd: Of the width's drift, per octave of an input.
-        bend_sd: Of the bend, octaves per octave of tokens per parameter below 20.
+        bends: Mean and standard deviation of the exponents of the factors that bend the law
+            (:mod:`scaling.sweep.features`), by hyperparameter, and ``other``. The optimal batch size rises faster
+            with tokens the longer the training: the means are near what a vague prior finds on all cells of Step
+            Law's sweep below 3e19 FLOP (0.5 and 0.3), where it also finds no such bend of the learning rate.
         scatter: Typical scatter of a cell's optimum around the law, octaves.
         scatter_cells: How many cells' worth of evidence that is.
         noise: Typical noise of log loss.
@@ -61,63 +62,20 @@ class Prior:
     skew: Mapping[str, float] = field(default_factory=lambda: {"lr": 0.6})
     shape_sd: float = 0.6
     drift_sd: float = 0.1
-    bend_sd: float = 0.2
+    bends: Mapping[str, Mapping[str, tuple[float, float]]] = field(
+        default_factory=lambda: {
+            "batch_size": {FEW_TOKENS: (0.5, 0.3), SHORT_TRAINING: (0.5, 0.3)},
+            "other": {FEW_TOKENS: (0.0, 0.2)},
+        }
+    )
     scatter: float = 0.2
     scatter_cells: float = 3.0
     noise: float = 0.0012
     noise_runs: float = 5.0
 
-
-@dataclass(frozen=True)
-class Design:
-    """How the law's coefficients map to centres.
-
-    Attributes:
-        names: Of the features of each hyperparameter, ``P`` tuples.
-        matrices: Features of each cell for each hyperparameter. ``P`` arrays of shape ``(cells, f_p)``.
-        ratio_mid: log2(tokens/params) where the bend sets in, less that at ``x_mid``.
-    """
-
-    names: tuple[tuple[str, ...], ...]
-    matrices: tuple[Array, ...]
-    ratio_mid: float
-
-    @property
-    def size(self) -> int:
-        """Number of coefficients of all hyperparameters."""
-        return sum(len(names) for names in self.names)
-
-
-def design(sweep: Sweep, *, bend: bool = True) -> Design:
-    """Features of a sweep's cells: a constant, the inputs, and the bend where cells on both sides can show one."""
-    bent, ratio_mid = False, 0.0
-    if bend and {"params", "tokens"} <= set(sweep.inputs) and sweep.cells >= 6:
-        ratio = _ratio(sweep.inputs, sweep.x)
-        ratio_mid = float(np.log2(_ENOUGH_TOKENS) - _ratio(sweep.inputs, sweep.x_mid))
-        bent = bool(ratio.min() < ratio_mid < ratio.max())
-    names = tuple(
-        ("constant", *sweep.centre[hyper], *((FEW_TOKENS,) if bent and len(sweep.centre[hyper]) > 1 else ()))
-        for hyper in sweep.hypers
-    )
-    matrices = tuple(features(one, sweep.inputs, sweep.x, ratio_mid) for one in names)
-    return Design(names, matrices, ratio_mid)
-
-
-def _ratio(inputs: tuple[str, ...], x: Array) -> Array:
-    return np.asarray(x[..., inputs.index("tokens")] - x[..., inputs.index("params")])
-
-
-def features(names: tuple[str, ...], inputs: tuple[str, ...], x: Array, ratio_mid: float) -> Array:
-    """Features at sizes ``x`` (shape ``(..., F)``). Shape ``(..., f)``."""
-    columns = []
-    for name in names:
-        if name == "constant":
-            columns.append(np.ones(x.shape[:-1]))
-        elif name == FEW_TOKENS:
-            columns.append(np.logaddexp2(0.0, ratio_mid - _ratio(inputs, x)))
-        else:
-            columns.append(x[..., inputs.index(name)])
-    return np.stack(columns, axis=-1)
+    def bends_of(self, hyper: str) -> Mapping[str, tuple[float, float]]:
+        """Mean and standard deviation of the exponents of a hyperparameter's bends."""
+        return self.bends.get(hyper, self.bends["other"])
 
 
 class Problem:
@@ -138,13 +96,15 @@ class Problem:
         prior, sweep = self.prior, self.sweep
         mean, sd = [], []
         for column, (hyper, names) in enumerate(zip(sweep.hypers, self.design.names, strict=True)):
+            known = {
+                "constant": (float(np.median(sweep.z[:, column])), 5.0),
+                **{name: (slope, prior.slope_sd) for name, slope in prior.slopes.get(hyper, {}).items()},
+                **prior.bends_of(hyper),
+            }
             for name in names:
-                mean.append(
-                    float(np.median(sweep.z[:, column]))
-                    if name == "constant"
-                    else prior.slopes.get(hyper, {}).get(name, 0.0)
-                )
-                sd.append({"constant": 5.0, FEW_TOKENS: prior.bend_sd}.get(name, prior.slope_sd))
+                middle, width = known.get(name, (0.0, prior.slope_sd))
+                mean.append(middle)
+                sd.append(width)
         depth = [prior.curvature.get(hyper, prior.curvature["other"]) for hyper in sweep.hypers]
         for row, column in zip(*(index.tolist() for index in np.tril_indices(self.hypers)), strict=True):
             diagonal = row == column

@@ -11,8 +11,9 @@ from scipy.optimize import minimize
 import scaling
 from scaling import InputError
 from scaling.sweep.bootstrap import bootstrap_coefficients
+from scaling.sweep.features import FEW_TOKENS, SHORT_TRAINING, features
 from scaling.sweep.pooled import fit_pooled, problem_at
-from scaling.sweep.problem import FEW_TOKENS, Prior, features
+from scaling.sweep.problem import Prior
 from scaling.sweep.table import build_sweep
 
 TARGET = {"params": 2e9, "tokens": 4e10}
@@ -264,7 +265,9 @@ def test_models_of_few_tokens_leave_the_law_and_well_trained_ones_do_not(make_sw
     few = np.log2(1.0 + 20.0 * table["params"] / table["tokens"])
     bent = table.assign(lr=table["lr"] * 2.0 ** (-0.3 * few))
     assert scaling.fit(bent, law="lr-batch", joint=False).params["lr.few_tokens"] < -0.02  # shrunk
-    law = scaling.fit(bent, law="lr-batch", joint=False, prior=Prior(bend_sd=2.0))
+    law = scaling.fit(
+        bent, law="lr-batch", joint=False, prior=Prior(bends={"other": {FEW_TOKENS: (0.0, 2.0)}})
+    )
     assert law.params["lr.few_tokens"] == pytest.approx(-0.3, abs=0.15)
     assert "(1 + 20 N/D)^-0." in law.formula
     size = {"params": 2e9, "tokens": 2e11}
@@ -282,10 +285,38 @@ def test_the_factor_for_few_tokens_is_the_one_printed_and_fades():
     assert found[-1] < 1e-3, "a law that is straight where models are well trained"
 
 
+def test_the_batch_size_of_short_training_leaves_the_law(make_sweep):
+    sizes = [(n, d) for n in (6e7, 1.2e8, 2.4e8) for d in (1e9, 2e9, 4e9, 8e9, 1.6e10)]
+    table = make_sweep(sizes=sizes)
+    short = np.log2(1.0 + 4e9 / table["tokens"])
+    bent = table.assign(batch_size=table["batch_size"] * 2.0**short)
+    prior = Prior(bends={"batch_size": {SHORT_TRAINING: (0.0, 2.0)}, "other": {}})
+    law = scaling.fit(bent, law="lr-batch", joint=False, prior=prior)
+    assert law.params["batch_size.short_training"] == pytest.approx(1.0, abs=0.35)
+    assert "(1 + 4e+09/D)^" in law.formula
+    straight = scaling.fit(table, law="lr-batch", joint=False, prior=prior)
+    assert straight.params["batch_size.short_training"] == pytest.approx(0.0, abs=0.35)
+    two = make_sweep(sizes=[(n, d) for n in (6e7, 1.2e8, 2.4e8) for d in (2e9, 4e9)])
+    assert "batch_size.short_training" not in scaling.fit(two, law="lr-batch", joint=False).params
+
+
+def test_a_law_fitted_without_bends_is_straight(make_sweep):
+    law = scaling.fit(make_sweep(), law="lr-batch", joint=False, bend=False)
+    assert {name for hyper in law.hypers for name in hyper.features} == {"constant", "params", "tokens"}
+
+
+def test_the_factor_for_short_training_is_the_one_printed_and_fades():
+    tokens = np.array([1e8, 4e9, 1e13])
+    x = np.log2(tokens / 4e9)[:, None]
+    (found,) = features((SHORT_TRAINING,), ("tokens",), x, 0.0).T
+    assert found == pytest.approx(np.log2(1 + 4e9 / tokens))
+    assert found[-1] < 1e-3, "a law that is straight where training is long"
+
+
 def test_centre_as_text(make_sweep):
     table = make_sweep()
     law = scaling.fit(table, law="lr-batch", centre="lr:params+tokens;batch_size:tokens", bootstrap=0)
-    assert law.hypers[1].features == ("constant", "tokens")
+    assert law.hypers[1].features == ("constant", "tokens", SHORT_TRAINING)
     with pytest.raises(InputError, match="centre"):
         scaling.fit(table, law="lr-batch", centre="lr")
 
