@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpo.allocation.base import Allocation
 from hpo.allocation.fixed import Fixed
 from hpo.budget import Budget
 from hpo.config import StudyConfig, load_config
@@ -16,21 +14,20 @@ from hpo.definition import section_name
 from hpo.driver import sole_driver
 from hpo.execution import Executor, Source, Task, make_executor
 from hpo.incumbent import Incumbent, choose
-from hpo.ladder import LADDER, Ladder, check_ladder, is_target, predicted_config
+from hpo.ladder import LADDER, Ladder, is_target, predicted_config
 from hpo.objective import Objective, load_objective
+from hpo.preflight import allocation_of, check_names, naming
 from hpo.progress import Bar, Progress, Quiet
 from hpo.provenance import describe, who
 from hpo.replay import FINALISTS, chosen_schedule, finalists
-from hpo.samplers import NAMES as SAMPLERS
 from hpo.samplers.given import GivenSampler
-from hpo.schedulers import POPULATION, check_scheduler
+from hpo.schedulers import POPULATION
 from hpo.sections import check_sections, open_section
 from hpo.seeds import derive
 from hpo.space import Space
 from hpo.store import Section, folder_of, name_of, open_storage
 from hpo.study import Study
 from hpo.tuning import Given, InTurn, Together, Tuning, sampler_for
-from scaling.errors import InputError
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -64,11 +61,12 @@ def run(
     """
     source = str(study) if isinstance(study, (str, Path)) else "study"
     config = load_config(study, overrides)
-    session = _Session(config, source, storage, address)
-    session.prepare()
-    watcher = session.bar(test=test) if progress else Quiet()
-    with sole_driver(session.tuning[0]), watcher, session.executor() as executor:
-        session.tune_and_test(executor, watcher, test=test)
+    with naming(source):
+        session = _Session(config, source, storage, address)
+        session.prepare()
+        watcher = session.bar(test=test) if progress else Quiet()
+        with sole_driver(session.tuning[0]), watcher, session.executor() as executor:
+            session.tune_and_test(executor, watcher, test=test)
     for sealed in filter(None, session.sealed if test else ()):
         sealed.set_attribute("closed", len(sealed.attribute("openings")))
     return Study(session.storage, config.name, where=session.where)
@@ -82,8 +80,8 @@ class _Session:
         self.source = source
         self.where = name_of(storage)
         self.address = address
-        _check_names(config, source)
-        _allocation(config, config.space)
+        check_names(config, source)
+        allocation_of(config, config.space)
         objective = load_objective(config.objective, config.command, source=source)
         self.storage = open_storage(storage)
         self.task = task_of(
@@ -249,42 +247,13 @@ def _tuning(
         section,
         space,
         fixed,
-        _allocation(config, space),
+        allocation_of(config, space),
         config.seeds.tuning,
         lambda number: sampler_for(sampler, space, number, fixed),
         watcher.finished,
     )
     watcher.resumed(section.name, source.ledger)
     return source
-
-
-def _allocation(config: StudyConfig, space: Space) -> Allocation:
-    if config.seeds.allocation == "racing":
-        from hpo.allocation.racing import Racing
-
-        planned = config.budget.runs_planned(len(config.seeds.tuning))
-        if planned is None:
-            raise InputError(
-                f"racing counts training runs, and the budget is in {config.budget.kind}",
-                key="budget",
-                remedy="give budget: {runs: N}, or allocation: fixed",
-            )
-        options = {"space": space.distributions(), **config.seeds.options}
-        try:
-            return Racing(config.seeds.tuning, planned, config.direction, **options)
-        except TypeError as error:
-            raise InputError(
-                f"racing does not take these options: {error}", key="seeds.options", remedy="startup, level"
-            ) from None
-    from hpo.allocation.fixed import Fixed
-
-    if config.budget.runs is not None and config.budget.runs < len(config.seeds.tuning):
-        raise InputError(
-            f"{config.budget.runs} runs are fewer than one configuration needs, {len(config.seeds.tuning)}",
-            key="budget.runs",
-            remedy="raise it, use fewer tuning seeds, or allocation: racing",
-        )
-    return Fixed(config.seeds.tuning, config.budget)
 
 
 def weight_of(fixed: Mapping[str, Any]) -> float:
@@ -318,42 +287,6 @@ def task_of(
         (str(Path.cwd()),),
         config.space if config is not None else None,
     )
-
-
-def _check_names(config: StudyConfig, source: str) -> None:
-    """Samplers and schedulers are looked up by name, their options by making one: before anything is written."""
-    tuned = config.baseline.tune if config.baseline is not None else None
-    given = [("sampler", config.sampler, config.space)]
-    if tuned is not None:
-        given.append(("baseline.tune.sampler", tuned.sampler, tuned.space or config.space))
-    for key, sampler, space in given:
-        if sampler.name == LADDER and key == "sampler":
-            check_ladder(config, source)
-            continue
-        if sampler.name not in SAMPLERS:
-            near = difflib.get_close_matches(sampler.name, SAMPLERS, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise InputError(
-                f"there is no sampler {sampler.name!r}",
-                source=source,
-                key=f"{key}.name",
-                remedy=f"{hint}known are {', '.join((*SAMPLERS, LADDER))}",
-            )
-        try:
-            for fixed in config.variants:
-                sampler_for(sampler, space, 0, fixed)
-        except InputError as error:
-            raise InputError(
-                error.message, source=source, key=error.key or key, remedy=error.remedy
-            ) from None
-    check_scheduler(config.scheduler, config.engine, source=source)
-    if config.scheduler.name in POPULATION and config.budget.runs_planned(1) is None:
-        raise InputError(
-            f"the members of a population are trained side by side, and {config.budget.kind} do not say how many",
-            source=source,
-            key="budget",
-            remedy="give budget: {trials: N}",
-        )
 
 
 def candidates(
