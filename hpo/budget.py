@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -11,17 +12,35 @@ from hpo.ledger import Ledger, RunRecord
 __all__ = ["Budget", "Kind", "flops_of"]
 
 Kind = Literal["trials", "runs", "hours", "flops"]
+# After so many runs of which none could say its FLOPs, such a budget would never be spent.
+_UNCOUNTED = 20
 
 
-def flops_of(record: RunRecord) -> float:
-    """Floating-point operations of a run: as recorded, as returned by the objective, or 6ND where it says N and D."""
+def flops_of(record: RunRecord, config: Mapping[str, Any] | None = None) -> float:
+    """Floating-point operations of a run: as recorded, as returned by the objective, or 6ND where N and D are known.
+
+    Args:
+        record: The run.
+        config: Its configuration, asked for N and D where the run does not say them.
+    """
     for source in (record.cost, record.metrics):
         if isinstance(source.get("flops"), (int, float)):
             return float(source["flops"])
-    params, tokens = record.metrics.get("params"), record.metrics.get("tokens")
+    said = {**(config or {}), **record.metrics}
+    params, tokens = said.get("params"), said.get("tokens")
     if isinstance(params, (int, float)) and isinstance(tokens, (int, float)):
         return 6.0 * float(params) * float(tokens)
     return 0.0
+
+
+def _flops(records: Sequence[RunRecord]) -> list[float]:
+    """Of each run; one that was stopped or failed before it could say is taken to have used as many a second as the
+    others.
+    """
+    known = [flops_of(run) for run in records]
+    seconds = sum(run.seconds for run, flops in zip(records, known, strict=True) if flops)
+    rate = sum(known) / seconds if seconds else 0.0
+    return [flops or rate * run.seconds for run, flops in zip(records, known, strict=True)]
 
 
 class Budget(BaseModel):
@@ -31,7 +50,8 @@ class Budget(BaseModel):
         trials: Configurations.
         runs: Single training runs.
         hours: Hours of training summed over the runs (two workers at once spend two hours an hour).
-        flops: Floating-point operations summed over the runs, as the objective returns them (``flops``, else 6ND).
+        flops: Floating-point operations summed over the runs, as the objective returns them (``flops``, else 6ND). A run
+            that ended before it could say counts by its seconds.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,7 +93,7 @@ class Budget(BaseModel):
         running = len(ledger.running())
         if self.kind == "runs":
             return float(len(ledger) + running)
-        each = [flops_of(run) if self.kind == "flops" else run.seconds / 3600 for run in ledger]
+        each = _flops(list(ledger)) if self.kind == "flops" else [run.seconds / 3600 for run in ledger]
         return sum(each) * (1 + running / len(each)) if each else 0.0
 
     def room(self, ledger: Ledger, owed: int, seeds: int) -> bool:
@@ -85,6 +105,8 @@ class Budget(BaseModel):
             seeds: Runs that the new one will get.
         """
         spent = self.spent(ledger)
+        if self.kind == "flops" and spent == 0 and len(ledger) >= _UNCOUNTED:
+            return False
         if self.kind == "trials":
             return spent < self.amount
         if self.kind == "runs":

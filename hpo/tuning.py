@@ -128,6 +128,7 @@ class Tuning(Source):
     def tell(self, job: Job, record: RunRecord) -> None:
         """Commit a finished run; end its configuration if no further run of it can come."""
         _refuse_missing_metric(record, self.ledger)
+        self._allocation.check(self.ledger, record)
         self.section.commit(record)
         self.ledger.add(record)
         self._settle({number for number in self._open if self._allocation.settled(self.ledger, number)})

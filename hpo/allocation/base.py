@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from hpo.ledger import Ledger
+from hpo.ledger import Ledger, RunRecord
 
 __all__ = ["Allocation", "Done", "Move", "Propose", "Repeat", "Wait"]
 
@@ -47,6 +47,11 @@ class Allocation(ABC):
     @abstractmethod
     def next(self, ledger: Ledger) -> Move:
         """The next move, given all finished and running runs."""
+
+    def check(self, ledger: Ledger, record: RunRecord) -> None:  # noqa: B027 - most can do with any run
+        """Raise :class:`scaling.errors.InputError` where a finished run, not in the ledger yet, shows that the budget
+        cannot be counted.
+        """
 
     @abstractmethod
     def settled(self, ledger: Ledger, configuration: int) -> bool:

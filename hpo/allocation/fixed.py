@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hpo.allocation.base import Allocation, Done, Move, Propose, Repeat, Wait
-from hpo.budget import Budget
-from hpo.ledger import Ledger
+from hpo.budget import Budget, flops_of
+from hpo.ledger import Ledger, RunRecord
+from scaling.errors import InputError
 
 __all__ = ["Fixed"]
 
@@ -42,6 +43,18 @@ class Fixed(Allocation):
         if self.budget.room(ledger, owed, len(self.seeds)):
             return Propose(self.seeds[0])
         return Wait() if ledger.running() else Done()
+
+    def check(self, ledger: Ledger, record: RunRecord) -> None:
+        """The first completed run must say what the budget is given in."""
+        if self.budget.kind != "flops" or record.status != "complete" or flops_of(record):
+            return
+        if not self.budget.spent(ledger):
+            raise InputError(
+                "a run has completed without saying its FLOPs, so that this budget would never be spent",
+                key="budget.flops",
+                remedy="have the objective return flops, or params and tokens (6ND), or give the budget in hours, runs "
+                "or trials",
+            )
 
     def settled(self, ledger: Ledger, configuration: int) -> bool:
         """Once a run did not complete, or all seeds have."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hpo.budget import flops_of
 from hpo.cost import measure
 from hpo.execution.base import Job, Task
 from hpo.ledger import RunRecord, Status
@@ -64,9 +65,12 @@ def perform(
         kept.unlink(missing_ok=True)
     seconds = float(cost.pop("seconds"))
     cost.update(host=socket.gethostname(), device=device_name(task))
-    if isinstance(metrics.get("flops"), (int, float)):
-        cost["flops"] = float(metrics["flops"])
-    return RunRecord(job.atom, status, value, metrics, seconds, started, error, cost)
+    record = RunRecord(job.atom, status, value, metrics, seconds, started, error, cost)
+    # What the study fixes is what a whole run was asked for, and no measure of one that ended before.
+    asked = job.config if status == "complete" else {}
+    if flops := flops_of(record, asked):
+        cost["flops"] = flops
+    return record
 
 
 def _train(task: Task, job: Job, trial: Trial) -> Outcome:

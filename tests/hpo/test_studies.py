@@ -98,6 +98,18 @@ def test_the_same_study_twice_is_the_same(storage: str, tmp_path: Path) -> None:
     assert table(one, *columns) == table(two, *columns)
 
 
+def test_a_budget_of_flops_counts_by_what_every_run_is_asked_for(storage: str) -> None:
+    def plain(config: dict[str, Any], *, seed: int, trial: hpo.Trial) -> dict[str, float]:
+        return {"loss": config["x"]}
+
+    changes: dict[str, Any] = {"seeds": {"tuning": [0]}, "baseline": None, "budget": {"flops": 1500}}
+    with pytest.raises(InputError, match="budget.flops: a run has completed without") as caught:
+        run(plain, storage, **changes)
+    assert caught.value.source == "study", "an error that does not say which file is at fault"
+    study = run(plain, storage, **changes, name="sized", fixed={"params": 10, "tokens": 10})
+    assert list(study.runs["flops"]) == [600.0] * 3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "sobol", "tpe", "cmaes", "bayesian"])
 def test_every_sampler_resumes_as_if_never_interrupted(storage: str, tmp_path: Path, sampler: str) -> None:

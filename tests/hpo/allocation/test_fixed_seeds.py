@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from hpo.allocation.base import Done, Propose, Repeat, Wait
 from hpo.allocation.fixed import Fixed
 from hpo.budget import Budget
 from hpo.ledger import Atom, Ledger, RunRecord, Status
+from scaling.errors import InputError
 
 SEEDS = (7, 3, 5)
 statuses = st.sampled_from(["complete", "complete", "complete", "failed", "diverged", "pruned"])
@@ -81,6 +83,25 @@ def test_budgets_in_hours_and_flops_stop_once_spent() -> None:
     assert len(play(Fixed((1,), Budget(hours=2)), Ledger(), complete, 1)) == 4  # half an hour each
     assert len(play(Fixed((1,), Budget(flops=50)), Ledger(), complete, 1, flops=20.0)) == 3
     assert len(play(Fixed((1,), Budget(flops=50)), Ledger(), complete, 1, params=1, tokens=5)) == 2  # 6ND
+
+
+def test_runs_that_ended_before_they_could_say_their_flops_count_by_their_seconds() -> None:
+    ledger = Ledger()
+    ledger.add(record(Atom(0, 1), flops=20.0))
+    for number, status in enumerate(("pruned", "failed"), start=1):
+        ledger.add(record(Atom(number, 1), status))  # as long as the first
+    assert Budget(flops=70).spent(ledger) == 60
+    assert Budget(flops=70).room(ledger, 0, 1) and not Budget(flops=60).room(ledger, 0, 1)
+
+
+def test_a_budget_of_flops_ends_where_nothing_says_any() -> None:
+    allocation = Fixed((1,), Budget(flops=50))
+    with pytest.raises(InputError, match="budget.flops: a run has completed without saying"):
+        allocation.check(Ledger(), record(Atom(0, 1)))
+    ledger = Ledger()
+    ledger.add(record(Atom(0, 1), flops=20.0))
+    allocation.check(ledger, record(Atom(1, 1)))  # the others say what such a run costs
+    assert len(play(allocation, Ledger(), lambda _: "failed", 1)) == 20
 
 
 @given(st.integers(0, 17), st.integers(1, 3))
