@@ -50,8 +50,8 @@ class Budget(BaseModel):
         trials: Configurations.
         runs: Single training runs.
         hours: Hours of training summed over the runs (two workers at once spend two hours an hour).
-        flops: Floating-point operations summed over the runs, as the objective returns them (``flops``, else 6ND). A run
-            that ended before it could say counts by its seconds.
+        flops: Floating-point operations summed over the runs, as the objective returns them (``flops``, else 6ND).
+            A run that ended before it could say counts by its seconds.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -111,4 +111,5 @@ class Budget(BaseModel):
             return spent < self.amount
         if self.kind == "runs":
             return spent + owed + seeds <= self.amount
-        return spent < self.amount
+        begun = len(ledger) + len(ledger.running())
+        return spent + owed * (spent / begun if begun else 0.0) < self.amount

@@ -93,4 +93,5 @@ def allocation_of(config: StudyConfig, space: Space) -> Allocation:
             key="budget.runs",
             remedy="raise it, use fewer tuning seeds, or allocation: racing",
         )
-    return Fixed(config.seeds.tuning, config.budget)
+    judged = config.scheduler.name not in ("none", *POPULATION)
+    return Fixed(config.seeds.tuning, config.budget, judged=judged)

@@ -21,11 +21,14 @@ class Fixed(Allocation):
     Args:
         seeds: Tuning seeds, in the order that all configurations meet them.
         budget: What tuning may spend.
+        judged: Whether early stopping judges the first run of each configuration: the further ones wait for it, also
+            where there is room for them beside it.
     """
 
-    def __init__(self, seeds: Sequence[int], budget: Budget) -> None:
+    def __init__(self, seeds: Sequence[int], budget: Budget, *, judged: bool = False) -> None:
         self.seeds = tuple(seeds)
         self.budget = budget
+        self.judged = judged
         # A settled configuration stays settled; remembering how many of the first are keeps each move from walking
         # through all of a long study again. It can be forgotten at any time.
         self._ledger: Ledger | None = None
@@ -37,7 +40,7 @@ class Fixed(Allocation):
         owed = 0
         for configuration in self._unsettled(ledger):
             missing = self._missing(ledger, configuration)
-            if missing:
+            if missing and not self._under_judgement(ledger, configuration):
                 return Repeat(configuration, missing[0])
             owed += len(missing)
         if self.budget.room(ledger, owed, len(self.seeds)):
@@ -62,6 +65,9 @@ class Fixed(Allocation):
         if ledger.running(configuration):
             return False
         return any(run.status != "complete" for run in runs) or not self._missing(ledger, configuration)
+
+    def _under_judgement(self, ledger: Ledger, configuration: int) -> bool:
+        return self.judged and any(atom.seed == self.seeds[0] for atom in ledger.running(configuration))
 
     def _missing(self, ledger: Ledger, configuration: int) -> list[int]:
         runs = ledger.of(configuration)

@@ -103,7 +103,7 @@ def test_a_budget_of_flops_counts_by_what_every_run_is_asked_for(storage: str) -
         return {"loss": config["x"]}
 
     changes: dict[str, Any] = {"seeds": {"tuning": [0]}, "baseline": None, "budget": {"flops": 1500}}
-    with pytest.raises(InputError, match="budget.flops: a run has completed without") as caught:
+    with pytest.raises(InputError, match=r"budget\.flops: a run has completed without") as caught:
         run(plain, storage, **changes)
     assert caught.value.source == "study", "an error that does not say which file is at fault"
     study = run(plain, storage, **changes, name="sized", fixed={"params": 10, "tokens": 10})

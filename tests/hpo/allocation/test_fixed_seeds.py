@@ -96,7 +96,7 @@ def test_runs_that_ended_before_they_could_say_their_flops_count_by_their_second
 
 def test_a_budget_of_flops_ends_where_nothing_says_any() -> None:
     allocation = Fixed((1,), Budget(flops=50))
-    with pytest.raises(InputError, match="budget.flops: a run has completed without saying"):
+    with pytest.raises(InputError, match=r"budget\.flops: a run has completed without saying"):
         allocation.check(Ledger(), record(Atom(0, 1)))
     ledger = Ledger()
     ledger.add(record(Atom(0, 1), flops=20.0))
@@ -133,3 +133,28 @@ def test_seeds_still_owed_come_before_new_configurations() -> None:
     ledger.propose(0, {})
     ledger.add(record(Atom(0, 7)))
     assert Fixed(SEEDS, Budget(trials=9)).next(ledger) == Repeat(0, 3)
+
+
+@given(st.integers(1, 30), st.integers(1, 5), st.data())
+@settings(max_examples=40, deadline=None)
+def test_further_seeds_wait_until_early_stopping_has_judged_the_first(
+    runs: int, workers: int, data: st.DataObject
+) -> None:
+    ends: dict[Atom, Status] = {}
+
+    def end(atom: Atom) -> Status:
+        return ends.setdefault(atom, data.draw(statuses) if atom.seed == SEEDS[0] else "complete")
+
+    started = play(Fixed(SEEDS, Budget(runs=runs), judged=True), Ledger(), end, workers)
+    assert len(started) <= runs and runs - len(started) < len(SEEDS)
+    for atom in started:
+        assert atom.seed == SEEDS[0] or ends[Atom(atom.configuration, SEEDS[0])] == "complete"
+
+
+def test_what_is_owed_counts_against_a_budget_of_flops_too() -> None:
+    ledger = Ledger()
+    for number in range(2):
+        ledger.propose(number, {})
+    ledger.add(record(Atom(0, 7), flops=20.0))
+    ledger.start(Atom(1, 7))  # 20 as well, most likely, and two more runs of it
+    assert Budget(flops=81).room(ledger, 2, 3) and not Budget(flops=80).room(ledger, 2, 3)
