@@ -32,8 +32,6 @@ Mask = NDArray[np.bool_]
 #: typical relative error of the basin's walls (so that the bottom decides), within these bounds.
 _MISFIT_FACTOR = 5.0
 _MISFIT_RANGE = (0.2, 1.0)
-#: Variance of a minimum found from one cell alone, against the one that the shared shape would give it.
-_OWN_SHAPE = 1.5
 _OUTER_ROUNDS = 60
 _INNER_STEPS = 12
 #: What ``misfit`` is where no run shows it, and how many runs' worth of evidence that is.
@@ -245,11 +243,7 @@ def _scatter(problem: Problem, theta: Array, covariance: Array) -> Array:
 
 
 def _own_error(problem: Problem, matrix: Array) -> Array:
-    """Error of a cell's optimum from its own runs: the median cell, given the shape, times a factor for its own shape.
-
-    The factor is measured: surfaces fitted to single cells of Step Law's sweep place their minima with about one and
-    a half times the variance that the shared shape would give them.
-    """
+    """Error of a cell's optimum from its own runs, given the shape: the median cell."""
     start, size = problem.beta_size + problem.basin_size, problem.hypers
     variances = []
     for cell in range(problem.cells):
@@ -257,7 +251,7 @@ def _own_error(problem: Problem, matrix: Array) -> Array:
         data = matrix[at, at] - np.diag(problem.precision[at])
         data[np.diag_indices(size)] += 1.0  # one octave, where a cell's runs say nothing
         variances.append(np.diag(np.linalg.inv(data)))
-    return np.asarray(np.sqrt(_OWN_SHAPE * np.median(variances, axis=0)))
+    return np.asarray(np.sqrt(np.median(variances, axis=0)))
 
 
 def _levels(
