@@ -33,7 +33,7 @@ GRID_LRS = LRS[2], LRS[4], LRS[6], LRS[8]
 GRID_BATCHES = (192, 384, 768)
 TARGET = {"params": 196608, "tokens": 524288}
 #: Comparisons, and fresh seeds of the larger model in each.
-REPEATS, FRESH = 3, 6
+REPEATS, FRESH = 3, 4
 #: Runs of the plan before anything is known, and of each batch after that.
 FIRST, BATCH = 10, 9
 GRID, PLAN, RANDOM, CARRIED = (
