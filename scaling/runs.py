@@ -63,11 +63,13 @@ class Runs:
         """Raise :class:`InputError` unless every column is there."""
         missing = [name for name in names if name not in self.frame]
         if missing:
+            spelt = {str(column).strip().lower(): str(column) for column in self.frame.columns}
+            pairs = ",".join(f"{name}={spelt[name]}" for name in missing if name in spelt)
             raise InputError(
                 f"no column {', '.join(map(repr, missing))}; there are {', '.join(map(repr, self.frame.columns))}",
                 source=self.source,
                 key=missing[0],
-                remedy=f"rename it, or map it: --columns {missing[0]}=YOUR_COLUMN",
+                remedy=f"rename it, or map it: --columns {pairs or f'{missing[0]}=YOUR_COLUMN'}",
             )
 
     def where(self, mask: NDArray[np.bool_]) -> Runs:
@@ -108,6 +110,10 @@ def load_runs(
     """
     if isinstance(source, Runs):
         source.require(*require)
+        # A table may have been read before it was known what would be asked of it.
+        for column in dict.fromkeys(require):
+            if column in POSITIVE:
+                _check_positive(source.frame, column, source.source, required=True)
         return source
     frame, name = _read(source)
     mapping = parse_columns(columns) if isinstance(columns, str) else dict(columns or {})
@@ -176,12 +182,17 @@ def _check_positive(frame: pd.DataFrame, column: str, name: str, *, required: bo
     wrong = ~(np.isfinite(numbers) & (numbers > 0)) & (required | ~blank)
     if wrong.any():
         row = int(np.argmax(wrong))
+        text = str(frame[column].iloc[row])
+        remedy = (
+            "mark failed or diverged runs in a column `status` (anything but 'complete'), or leave them out"
+        )
+        if np.isnan(numbers[row]) and any(letter.isdigit() for letter in text):
+            remedy = "write plain numbers with a point, such as 7e9 or 0.001"
         raise InputError(
-            f"row {row + 1} has {str(frame[column].iloc[row])!r}, which is not a finite number above zero "
-            f"({int(wrong.sum())} such rows)",
+            f"row {row + 1} has {text!r}, which is not a finite number above zero ({int(wrong.sum())} such rows)",
             source=name,
             key=column,
-            remedy="mark failed or diverged runs in a column `status` (anything but 'complete'), or leave them out",
+            remedy=remedy,
         )
     frame[column] = numbers
 

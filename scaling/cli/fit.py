@@ -25,6 +25,11 @@ from scaling.errors import InputError
 
 __all__ = ["fit"]
 
+#: What `--set` and other options may say of an lr-batch fit; the switches are true or false.
+_SWITCHES = ("bend", "joint", "level")
+_SWEEP = ("centre", "unit", *_SWITCHES, "bootstrap", "method")
+_YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
 
 def fit(
     runs: RunsFile,
@@ -64,9 +69,17 @@ def fit(
     options |= parse_settings(setting)
     table = load_where(runs, columns, where)
     if law == "lr-batch":
+        others = {
+            "target": target,
+            "loss": loss,
+            "delta": delta,
+            "residuals": residuals,
+            "upstream": upstream,
+        }
+        _refuse_other({**others, "fix": fix})
         if method is not None:
             options["method"] = method
-        fitted = scaling.fit(table, law=law, seed=seed, **options)
+        fitted = scaling.fit(table, law=law, seed=seed, **_sweep_settings(options))
     else:
         if method is not None:
             raise InputError("only lr-batch has methods", key="--method", remedy="leave it out")
@@ -85,6 +98,31 @@ def fit(
 
         write_fit_report(fitted, report)
     _print(fitted, output, report, json)
+
+
+def _refuse_other(given: dict[str, Any]) -> None:
+    """Options of other laws; ignored, they would seem to have been followed."""
+    for name, value in given.items():
+        if value:
+            raise InputError("is not an option of lr-batch", key=f"--{name}", remedy="leave it out")
+
+
+def _sweep_settings(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of an lr-batch fit, ``yes`` and ``no`` as people write them."""
+    for name, value in options.items():
+        if name not in _SWEEP:
+            raise InputError(
+                f"lr-batch has no option {name!r}", key="--set", remedy=f"one of {', '.join(_SWEEP)}"
+            )
+        if name in _SWITCHES:
+            if str(value).lower() not in _YES + _NO:
+                raise InputError(
+                    f"{name} is {value!r}", key="--set", remedy=f"write {name}=true or {name}=false"
+                )
+            options[name] = str(value).lower() in _YES
+        elif name in ("centre", "unit"):
+            options[name] = str(value)
+    return options
 
 
 def _print(fitted: Any, output: Path | None, report: Path | None, json: bool) -> None:

@@ -154,7 +154,7 @@ def _check_centre(wanted: Mapping[str, tuple[str, ...]], runs: Runs) -> None:
         if not (np.isfinite(values) & (values > 0)).all():
             row = int(np.argmin(np.isfinite(values) & (values > 0)))
             raise InputError(
-                f"row {row + 1} has {values[row]!r}, which has no logarithm",
+                f"row {row + 1} has {float(values[row])!r}, which has no logarithm",
                 source=runs.source,
                 key=name,
                 remedy="leave out rows without a positive value, or leave the column out of `centre`",
@@ -208,7 +208,8 @@ def _within(runs: Runs, hypers: tuple[str, ...], cell: Any, checks: list[Check])
         )
     if not kept:
         raise InputError(
-            f"{' and '.join(hypers)} varies between sizes but not within them, so no size shows where its best is",
+            f"{' and '.join(hypers)} {'vary' if len(hypers) > 1 else 'varies'} between sizes but not within them, so no "
+            "size shows where the best is",
             source=runs.source,
             key=hypers[0],
             remedy=f"give runs at several values of {hypers[0]} at each size",

@@ -1,0 +1,108 @@
+"""`scaling fit --law lr-batch`, `predict` and `plan` as a person types them, wrong input first of all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scaling.cli import app
+from scaling.terminal import run_app
+
+
+def call(*arguments: object) -> int:
+    """Exit status of the command."""
+    with pytest.raises(SystemExit) as ended:
+        run_app(lambda: app([str(argument) for argument in arguments]))
+    return int(ended.value.code or 0)
+
+
+def table() -> pd.DataFrame:
+    """Six sizes with a known optimum; active parameters and width go their own ways."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for active in (2e7, 6e7, 1.8e8):
+        for tokens in (1e9, 8e9):
+            lr = -8.5 - 0.6 * np.log2(active / 6e7) + 0.25 * np.log2(tokens / 3e9)
+            batch = 17.5 + 0.55 * np.log2(tokens / 3e9)
+            level = 1.8 + 400 / active**0.34 + 600 / tokens**0.28
+            for u, v in generator.uniform(-2.5, 2.5, (20, 2)):
+                excess = 0.005 * u * u + 0.004 * v * v - 0.002 * u * v
+                loss = level * np.exp(excess + 0.001 * generator.standard_normal())
+                width = np.sqrt(active / 96)
+                rows.append((active, active, width, tokens, 2 ** (lr + u), 2 ** (batch + v), loss))
+    names = ["params", "active_params", "width", "tokens", "lr", "batch_size", "loss"]
+    return pd.DataFrame(rows, columns=names)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "runs.csv"
+    table().to_csv(path, index=False)
+    return path
+
+
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: t.assign(loss=np.nan), ["loss: row 1 has 'nan'", "status"]),
+        (lambda t: t.assign(loss=[np.nan, *t["loss"][1:]]), ["loss: row 1", "(1 such rows)"]),
+        (lambda t: t.assign(lr=[np.nan, *t["lr"][1:]]), ["lr: row 1 has nan"]),
+        (lambda t: t.assign(lr=-t["lr"]), ["lr: row 1 has '-"]),
+        (lambda t: t.assign(params=[f"{n / 1e6:g}M" for n in t["params"]]), ["'20M'", "plain numbers"]),
+        (lambda t: t.rename(columns={"lr": "LR", "loss": "Loss"}), ["--columns loss=Loss"]),
+        (lambda t: t.drop(columns="tokens"), ["no column 'tokens'"]),
+        (
+            lambda t: t.groupby("params").head(1).assign(tokens=1e9),
+            ["lr and batch_size vary", "several values"],
+        ),
+        (lambda t: t.head(0), ["no finished runs"]),
+    ],
+)
+def test_a_wrong_table_is_named(
+    tmp_path: Path, change: Change, said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "runs.csv"
+    change(table()).to_csv(path, index=False)
+    assert call("fit", path, "--law", "lr-batch", "-o", tmp_path / "law.json") == 2
+    error = capsys.readouterr().err
+    for words in (*said, "runs.csv"):
+        assert words in error
+    assert not (tmp_path / "law.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--loss", "huber"], "--loss"),
+        (["--delta", "0.1"], "--delta"),
+        (["--target", "lr"], "--target"),
+        (["--residuals", "log"], "--residuals"),
+        (["--fix", "a=1"], "--fix"),
+        (["--set", "prior=3"], "no option 'prior'"),
+        (["--set", "joint=maybe"], "joint=true or joint=false"),
+        (["--set", "centre=lr"], "lr:params+tokens"),
+        (["--method", "magic"], "pooled, step-law"),
+    ],
+)
+def test_an_option_that_would_not_be_followed_is_refused(
+    runs: Path, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("fit", runs, "--law", "lr-batch", *options) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_switches_read_false_as_no(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ["--set", "joint=false", "--set", "level=no", "--bootstrap", "0"]
+    assert call("fit", runs, "--law", "lr-batch", "--json", *settings) == 0
+    stored = json.loads(capsys.readouterr().out)
+    assert stored["walls"] is None
+    assert stored["level"] is None
+    assert stored["options"]["joint"] is False
