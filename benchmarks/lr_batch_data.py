@@ -60,12 +60,31 @@ class Data:
         """Inputs of a cell."""
         return {name: float(self.cells.loc[cell, name]) for name in ("params", "tokens")}
 
+    def gap_errors(self, law: Any, cells: list[int]) -> Array:
+        """Standard deviation of each gap by its surface, per cent. Shape ``(cells,)``."""
+        return 100.0 * np.array([self.surfaces[cell].gap_error(self.said(law, cell)) for cell in cells])
+
+    def alike(self, cells: list[int]) -> dict[int, Surface]:
+        """Surfaces of some cells with the same ranges for all: the geometric mean over all cells."""
+        ranges = np.exp(np.mean([np.log(one.ranges) for one in self.surfaces.values()], axis=0))
+        found = {}
+        for cell in cells:
+            rows = self.rows([cell])
+            found[cell] = surface(
+                *(rows[name].to_numpy() for name in ("lr", "batch_size", "loss")), ranges=ranges
+            )
+        return found
+
+    def said(self, law: Any, cell: int) -> Array:
+        """log2 of the setting that a law gives a cell. Shape ``(2,)``."""
+        predictions = law.answer(self.size(cell))["predictions"]
+        return np.log2([predictions["lr"]["value"], predictions["batch_size"]["value"]])
+
     def gaps(self, law: Any, cells: list[int]) -> Array:
         """Gap and nearest-grid gap, per cent. Shape ``(cells, 2)``."""
         found = []
         for cell in cells:
-            said = law.answer(self.size(cell))["predictions"]
-            at = np.log2([said["lr"]["value"], said["batch_size"]["value"]])
+            at = self.said(law, cell)
             found.append((self.surfaces[cell].gap(at), self.surfaces[cell].grid_gap(at)))
         return 100.0 * np.array(found)
 

@@ -11,10 +11,15 @@ import scaling
 from benchmarks.lr_batch_data import SWEEP_FLOPS, TEST, Data, interval, summary
 from benchmarks.lr_batch_planned import replay
 from scaling.published import LAWS
+from scaling.sweep.features import FEW_TOKENS
+from scaling.sweep.problem import Prior
 
-__all__ = ["ALONE", "fixed_batch", "form", "transfer"]
+__all__ = ["ALONE", "FEW", "fixed_batch", "form", "transfer"]
 
 ALONE = "no offset shared by cells of one model size"
+FEW = "few tokens as the only bend"
+#: The one bend there was before, shrunk towards none.
+FEW_ONLY = Prior(bends={"other": {FEW_TOKENS: (0.0, 0.2)}})
 FIXED = (131072.0, 262144.0, 524288.0, 1048576.0, 2097152.0)
 
 
@@ -31,12 +36,21 @@ def transfer(data: Data, quick: bool) -> dict[str, Any]:
         "pooled_no_bend": summary(
             data.gaps(scaling.fit(train, law="lr-batch", bend=False, level=False, joint=False), data.test)
         ),
+        "pooled_few_tokens_only": summary(
+            data.gaps(
+                scaling.fit(train, law="lr-batch", prior=FEW_ONLY, bootstrap=0, level=False, joint=False),
+                data.test,
+            )
+        ),
         "step_law_rule": summary(data.gaps(rule, data.test)),
         "step_law_published": summary(data.gaps(published, data.test)),
         "pooled_fitted_to_all": summary(
             data.gaps(scaling.fit(data.frame, law="lr-batch", level=False, joint=False), data.test)
         ),
     }
+    result["pooled"]["errors"] = data.gap_errors(pooled, data.test).round(4).tolist()
+    alike = [100.0 * one.gap(data.said(pooled, cell)) for cell, one in data.alike(data.test).items()]
+    result["pooled_same_ranges"] = {"mean": float(np.mean(alike)), "max": float(np.max(alike))}
     argmin = [
         data.surfaces[cell].gap(data.surfaces[cell].all_x[np.argmin(data.surfaces[cell].all_loss)])
         for cell in data.test
@@ -72,7 +86,12 @@ def form(data: Data, quick: bool) -> dict[str, Any]:
         "scored_on": f"cells above the cut and below {TEST:g} FLOP",
     }
     below = list(range(data.test[0]))
-    for name, options in {"used": {}, "no bend": {"bend": False}, ALONE: {}}.items():
+    for name, options in {
+        "used": {},
+        "no bend": {"bend": False},
+        FEW: {"prior": FEW_ONLY},
+        ALONE: {},
+    }.items():
         means = []
         for cut in cuts[:2] if quick else cuts:
             law = scaling.fit(
