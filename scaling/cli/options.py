@@ -28,6 +28,7 @@ __all__ = [
     "check_folders",
     "check_level",
     "load_where",
+    "parse_numbers",
     "parse_settings",
     "progress_bar",
     "quantity",
@@ -80,6 +81,19 @@ def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
                 continue
         settings[name.strip()] = value
     return settings
+
+
+def parse_numbers(pairs: list[str] | None, option: str) -> dict[str, float]:
+    """``["width=1024", "active_params=1B"]`` as a mapping."""
+    numbers = {}
+    for pair in pairs or []:
+        name, equals, value = pair.partition("=")
+        if not (equals and name.strip()):
+            raise InputError(
+                f"cannot read {pair!r}", key=option, remedy=f"write NAME=NUMBER, as in {option} width=1024"
+            )
+        numbers[name.strip()] = quantity(value)
+    return numbers
 
 
 def check_level(level: float) -> None:

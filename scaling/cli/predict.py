@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scaling.cli.options import AsJson, Level, check_level, quantity
+from scaling.cli.options import AsJson, Level, check_level, parse_numbers, quantity
 from scaling.errors import InputError
 from scaling.terminal import echo_json, table
 
@@ -63,7 +63,7 @@ def predict(
         "loss": loss,
         "lr": lr,
     }
-    inputs |= _pairs(given or [])
+    inputs |= parse_numbers(given, "--set")
     asked = {name: value for name, value in inputs.items() if value is not None}
     if points is not None:
         _predict_table(opened, points, output, asked, level, as_json)
@@ -83,18 +83,6 @@ def predict(
         _show_one(*next(iter(answers["laws"].items())))
     else:
         _show_several(answers)
-
-
-def _pairs(given: list[str]) -> dict[str, float]:
-    pairs = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not (equals and name.strip()):
-            raise InputError(
-                f"cannot read {text!r}", key="--set", remedy="write NAME=NUMBER, as in --set width=1024"
-            )
-        pairs[name.strip()] = quantity(value)
-    return pairs
 
 
 def _predict_table(

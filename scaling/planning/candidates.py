@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from scaling.sweep.pooled import PooledFit
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["candidate_table", "initial_design"]
+__all__ = ["candidate_table", "initial_design", "run_flops"]
 
 Array = NDArray[np.float64]
 
@@ -21,14 +22,36 @@ Array = NDArray[np.float64]
 _OFFSETS = np.array([-2.5, -1.5, -0.75, 0.0, 0.75, 1.5, 2.5])
 _SIZE_STEP = 2.0
 _MAX_SIZES = 40
+#: Sizes lie on one line where their logarithms correlate so, or one of them moves by fewer octaves.
+_COLLINEAR, _CONSTANT = 0.999, 0.05
+#: Counts from which on a fraction means nothing.
+_COUNTED = 1000.0
 
 
-def candidate_table(fit: PooledFit, target: dict[str, float], budget_flops: float) -> pd.DataFrame:
+def run_flops(table: pd.DataFrame) -> Array:
+    """Cost of runs: their ``flops`` where given, else 6ND, N being the active parameters where those are told.
+
+    Args:
+        table: ``params`` and ``tokens``; perhaps ``flops`` or ``active_params``.
+
+    Returns:
+        FLOP. Shape ``(rows,)``.
+    """
+    if "flops" in table:
+        return table["flops"].to_numpy(dtype=np.float64)
+    params = table["active_params" if "active_params" in table else "params"]
+    return np.asarray(6.0 * params.to_numpy(dtype=np.float64) * table["tokens"].to_numpy(dtype=np.float64))
+
+
+def candidate_table(fit: PooledFit, target: Mapping[str, float], budget_flops: float) -> pd.DataFrame:
     """Candidates on a grid: the measured sizes, and sizes between the smallest and the target in steps of two.
+
+    Inputs of the law besides ``params`` and ``tokens`` (width, active parameters) follow these, in sizes that have not
+    been measured, as they did from cell to cell and on to the target.
 
     Args:
         fit: The pooled model of the runs so far.
-        target: ``params`` and ``tokens``.
+        target: ``params``, ``tokens`` and the law's other inputs.
         budget_flops: No run may cost more.
 
     Raises:
@@ -37,44 +60,72 @@ def candidate_table(fit: PooledFit, target: dict[str, float], budget_flops: floa
     import pandas as pd
 
     sizes = _sizes(fit, target)
-    cost = 6.0 * sizes[:, 0] * sizes[:, 1]
+    table = pd.DataFrame({"params": sizes[:, 0], "tokens": sizes[:, 1], **_others(fit, sizes, target)})
+    cost = run_flops(table)
     if not (cost <= budget_flops).any():
         raise InputError(
             f"{budget_flops:.3g} FLOP do not pay for one run: the smallest size costs {cost.min():.3g}",
             key="--budget-flops",
             remedy=f"give at least {cost.min():.3g}",
         )
-    sizes = sizes[cost <= budget_flops]
-    x = (
-        np.column_stack([np.log2(sizes[:, ("params", "tokens").index(name)]) for name in fit.sweep.inputs])
-        - fit.sweep.x_mid
-    )
+    table = table[cost <= budget_flops].reset_index(drop=True)
+    x = np.log2(table[list(fit.sweep.inputs)].to_numpy(dtype=np.float64)) - fit.sweep.x_mid
     centres = fit.centres(x)
     grid = np.stack(np.meshgrid(*[_OFFSETS] * len(fit.sweep.hypers), indexing="ij"), axis=-1)
     grid = grid.reshape(-1, len(fit.sweep.hypers))
     # Both far off the optimum at once teaches the walls, not the bottom.
     grid = grid[np.abs(grid).sum(axis=1) <= 3.3]
     rows = (centres[:, None, :] + grid[None, :, :]).reshape(-1, grid.shape[1])
-    where = np.repeat(np.arange(len(sizes)), len(grid))
-    table = {"params": sizes[where, 0], "tokens": sizes[where, 1]}
-    table |= {name: 2.0 ** rows[:, column] for column, name in enumerate(fit.sweep.hypers)}
-    return pd.DataFrame(table)
+    made = table.loc[np.repeat(np.arange(len(table)), len(grid))].reset_index(drop=True)
+    for column, name in enumerate(fit.sweep.hypers):
+        values = 2.0 ** rows[:, column]
+        made[name] = _whole(values) if name == "batch_size" else values
+    return made
 
 
-def _sizes(fit: PooledFit, target: dict[str, float]) -> Array:
+def _others(fit: PooledFit, sizes: Array, target: Mapping[str, float]) -> dict[str, Array]:
+    """The law's other inputs at each size; the measured sizes come first."""
+    named = {}
+    measured = len(fit.sweep.x)
+    logs = np.log2(np.vstack([sizes[:measured], [target["params"], target["tokens"]]]))
+    basis = np.column_stack([np.ones(len(logs)), logs])
+    for name in fit.sweep.inputs:
+        if name in ("params", "tokens"):
+            continue
+        known = np.append(np.log2(fit.sweep.scales[name]), np.log2(target[name]))
+        slopes = np.linalg.lstsq(basis, known, rcond=None)[0]
+        new = np.column_stack([np.ones(len(sizes) - measured), np.log2(sizes[measured:])]) @ slopes
+        named[name] = 2.0 ** np.concatenate([known[:-1], new])
+    return named
+
+
+def _whole(counts: Array) -> Array:
+    """Parameters and tokens are whole numbers; small values may be in another unit, such as millions."""
+    return np.where(counts >= _COUNTED, np.round(counts), counts)
+
+
+def _one_line(logs: Array) -> bool:
+    """Whether params and tokens of the measured sizes move together, so that no other sizes should be made."""
+    spread = np.ptp(logs, axis=0)
+    if len(logs) < 3 or spread.min() < _CONSTANT:
+        return True
+    return abs(float(np.asarray(np.corrcoef(logs.T))[0, 1])) > _COLLINEAR
+
+
+def _sizes(fit: PooledFit, target: Mapping[str, float]) -> Array:
+    """Params and tokens, the measured ones first. Shape ``(sizes, 2)``."""
     measured = np.column_stack([fit.sweep.scales["params"], fit.sweep.scales["tokens"]])
-    line = {"params", "tokens"} - set(fit.sweep.inputs)
-    if line:
+    logs = np.log2(measured)
+    if _one_line(logs):
         # One line of sizes: new ones stay on it, or the law in one variable would not hold.
-        logs = np.log2(measured)
         along = np.arange(logs[:, 0].min(), np.log2(target["params"]) + 1e-9, np.log2(_SIZE_STEP))
-        if np.ptp(logs[:, 0]) > 0.05:
+        if np.ptp(logs[:, 0]) > _CONSTANT:
             slope, start = np.polyfit(logs[:, 0], logs[:, 1], 1)
             new = np.column_stack([along, start + slope * along])
         else:
             tokens = np.arange(logs[:, 1].min(), np.log2(target["tokens"]) + 1e-9, np.log2(_SIZE_STEP))
             new = np.column_stack([np.full(len(tokens), logs[:, 0].mean()), tokens])
-        return np.vstack([measured, 2.0**new])
+        return _whole(np.vstack([measured, 2.0**new]))
     axes = [
         np.geomspace(
             low, max(high, low), max(int(np.log2(max(high / low, 1.0)) / np.log2(_SIZE_STEP)) + 1, 1)
@@ -87,8 +138,8 @@ def _sizes(fit: PooledFit, target: dict[str, float]) -> Array:
     ratio = new[:, 1] / new[:, 0]
     new = new[(ratio >= ratios.min() / 1.5) & (ratio <= ratios.max() * 1.5)]
     new = new[np.argsort(new.prod(axis=1))][:_MAX_SIZES]
-    apart = np.abs(np.log2(new)[:, None, :] - np.log2(measured)[None, :, :]).max(axis=-1).min(axis=1) > 0.3
-    return np.vstack([measured, new[apart]])
+    apart = np.abs(np.log2(new)[:, None, :] - logs[None, :, :]).max(axis=-1).min(axis=1) > 0.3
+    return _whole(np.vstack([measured, new[apart]]))
 
 
 def initial_design(

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.errors import InputError
-from scaling.planning.candidates import candidate_table
+from scaling.planning.candidates import candidate_table, run_flops
 from scaling.planning.information import Information, candidate_rows, prior_information
 from scaling.runs import Runs, load_runs
 from scaling.sweep.pooled import PooledFit, fit_pooled
 from scaling.sweep.problem import Prior
-from scaling.sweep.table import DEFAULT_CENTRE, build_sweep
+from scaling.sweep.table import Sweep, build_sweep, read_centre
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +30,8 @@ Array = NDArray[np.float64]
 _WORTH = 0.05
 #: nor does one where the expected excess is below this fraction of the loss.
 _NOTHING_LEFT = 5e-5
+#: Whether more runs help is judged of at least so many.
+_JUDGED = 32
 #: Runs of one cell that are weighed together.
 _BLOCK = 6
 
@@ -40,7 +42,7 @@ class Plan:
 
     Attributes:
         runs: ``params``, ``tokens``, hyperparameters, ``flops`` and ``gain`` (by how much each lowers the expected
-            excess log loss at the target, given those above it), most useful first.
+            excess log loss at the target, given those above it), in the order chosen.
         excess_before: Expected excess loss at the target (fraction) for acting on the law as it stands.
         excess_after: The same after the runs.
         floor: Expected excess from the scatter of cells around any law, which no run at other sizes lowers.
@@ -98,8 +100,9 @@ def plan(
     batch: int = 32,
     candidates: pd.DataFrame | None = None,
     columns: Mapping[str, str] | str | None = None,
-    centre: Mapping[str, Sequence[str]] | None = None,
+    centre: Mapping[str, Sequence[str]] | str | None = None,
     prior: Prior | None = None,
+    target_inputs: Mapping[str, float] | None = None,
 ) -> Plan:
     """Choose the next runs: those that shrink the expected loss at a target most for what they cost.
 
@@ -107,47 +110,91 @@ def plan(
         runs: Runs so far, in two sizes or more.
         target_params: Parameters of the model that the answer is for.
         target_tokens: Its tokens.
-        budget_flops: What the runs may cost together (6ND each).
+        budget_flops: What the runs may cost together (:func:`scaling.planning.candidates.run_flops`).
         batch: How many runs at most; they can be made in parallel, and the plan counts on all of them.
-        candidates: Runs that could be made (``params``, ``tokens``, hyperparameters); a grid unless given.
+        candidates: Runs that could be made (``params``, ``tokens``, hyperparameters, perhaps ``flops``); a grid unless
+            given.
         columns: Our column names to theirs.
-        centre: Hyperparameters and the inputs that their optima depend on.
+        centre: Hyperparameters and the inputs that their optima depend on, as :func:`scaling.sweep.fit_sweep` takes it.
         prior: What to assume before any run.
+        target_inputs: The target's value of the law's other inputs, such as ``active_params``.
 
     Raises:
         InputError: A target smaller than the data, a budget too small for one run, or what
             :func:`scaling.sweep.fit_sweep` refuses.
     """
-    for key, value in (
-        ("--target-params", target_params),
-        ("--target-tokens", target_tokens),
-        ("--budget-flops", budget_flops),
-    ):
+    _check_numbers(target_params, target_tokens, budget_flops, batch)
+    table = load_runs(runs, columns=columns, require=("loss", "params", "tokens"))
+    sweep = build_sweep(table, centre=read_centre(centre, table))
+    target = _target(sweep, target_params, target_tokens, target_inputs or {})
+    _check_target(sweep.scales, target, table.source)
+    fit = fit_pooled(sweep, prior=prior)
+    if candidates is None:
+        candidates = candidate_table(fit, target, budget_flops)
+    else:
+        _check_candidates(candidates, sweep)
+    chosen, gains, before, after = choose(fit, candidates, target, budget_flops=budget_flops, batch=batch)
+    picked = candidates.iloc[chosen].reset_index(drop=True)
+    listed = picked[list(dict.fromkeys(("params", "tokens", *sweep.inputs, *sweep.hypers)))].copy()
+    listed["flops"] = run_flops(picked)
+    listed["gain"] = gains
+    floor = _floor(fit, target)
+    message, helps = _verdict(before, after, floor, len(listed))
+    if not helps and len(chosen) == batch < _JUDGED:
+        # A few runs gain little; whether runs help is asked of a batch that could show it.
+        *_, further = choose(fit, candidates, target, budget_flops=budget_flops, batch=_JUDGED)
+        if _verdict(before, further, floor, _JUDGED)[1]:
+            share = _share(before, after, len(listed))
+            message, helps = f"{share}; {_JUDGED} runs would bring it to {further:.3%}", True
+    warnings = [check.message for check in sweep.checks if check.severity != "info"]
+    return Plan(listed, before, after, floor, float(listed["flops"].sum()), helps, message, chosen, warnings)
+
+
+def _check_numbers(params: float, tokens: float, budget_flops: float, batch: int) -> None:
+    asked = {"--target-params": params, "--target-tokens": tokens, "--budget-flops": budget_flops}
+    for key, value in asked.items():
         if not (np.isfinite(value) and value > 0):
             raise InputError(
                 f"is {value!r}, not a finite number above zero", key=key, remedy="give a positive number"
             )
     if batch < 1:
         raise InputError(f"is {batch}", key="--batch", remedy="ask for one run or more")
-    table = load_runs(runs, columns=columns, require=("loss", "params", "tokens"))
-    if centre is None:
-        centre = {name: on for name, on in DEFAULT_CENTRE.items() if name in table or name == "lr"}
-    sweep = build_sweep(table, centre=centre)
-    target = {"params": float(target_params), "tokens": float(target_tokens)}
-    _check_target(sweep.scales, target, table.source)
-    fit = fit_pooled(sweep, prior=prior)
-    if candidates is None:
-        candidates = candidate_table(fit, target, budget_flops)
-    chosen, gains, before, after = choose(fit, candidates, target, budget_flops=budget_flops, batch=batch)
-    picked = candidates.iloc[chosen].reset_index(drop=True)
-    names = ["params", "tokens", *sweep.hypers]
-    listed = picked[names].copy()
-    listed["flops"] = 6.0 * listed["params"].astype(float) * listed["tokens"].astype(float)
-    listed["gain"] = gains
-    floor = _floor(fit, target)
-    message, helps = _verdict(before, after, floor, len(listed))
-    warnings = [check.message for check in sweep.checks if check.severity != "info"]
-    return Plan(listed, before, after, floor, float(listed["flops"].sum()), helps, message, chosen, warnings)
+
+
+def _target(sweep: Sweep, params: float, tokens: float, others: Mapping[str, float]) -> dict[str, float]:
+    target = {"params": float(params), "tokens": float(tokens)}
+    target |= {name: float(value) for name, value in others.items()}
+    for name in sweep.inputs:
+        if name not in target:
+            raise InputError(
+                f"this law is also written in {name}, which the target lacks",
+                key=name,
+                remedy=f"give --target {name}=NUMBER",
+            )
+        if not (np.isfinite(target[name]) and target[name] > 0):
+            raise InputError(
+                f"is {target[name]!r}, not a finite number above zero",
+                key=name,
+                remedy="give a positive number",
+            )
+    return target
+
+
+def _check_candidates(candidates: pd.DataFrame, sweep: Sweep) -> None:
+    """Refuse candidates that lack what the law needs; a blank among them could never be weighed."""
+    table = Runs(candidates, "candidates", "")
+    names = tuple(dict.fromkeys(("params", "tokens", *sweep.inputs, *sweep.hypers)))
+    table.require(*names)
+    for name in (*names, *({"flops"} & set(candidates.columns))):
+        values = table.values(name)
+        if not (np.isfinite(values) & (values > 0)).all():
+            row = int(np.argmin(np.isfinite(values) & (values > 0)))
+            raise InputError(
+                f"row {row + 1} has {float(values[row])!r}, not a finite number above zero",
+                source="candidates",
+                key=name,
+                remedy="leave such rows out",
+            )
 
 
 def choose(
@@ -161,7 +208,7 @@ def choose(
     Args:
         fit: The pooled model of the runs so far.
         candidates: ``params``, ``tokens`` and the fit's hyperparameters; each row can be chosen once.
-        target: Inputs of the target (``params``, ``tokens``).
+        target: Inputs of the target (``params``, ``tokens`` and the law's others).
         budget_flops: What the chosen may cost together.
         batch: How many at most.
 
@@ -174,7 +221,7 @@ def choose(
     sizes = {
         name: candidates[name].to_numpy(dtype=np.float64) for name in ("params", "tokens", *fit.sweep.inputs)
     }
-    cost = 6.0 * sizes["params"] * sizes["tokens"]
+    cost = run_flops(candidates)
     if not (cost <= budget_flops).any():
         raise InputError(
             f"{budget_flops:.3g} FLOP do not pay for one run: the cheapest candidate costs {cost.min():.3g}",
@@ -207,6 +254,8 @@ def choose(
             batch,
             batch - len(chosen),
         )
+        if not block:
+            break
         for row in block:
             information.learn(rows[row], float(weights[row]))
             known = plain.expected_excess()
@@ -294,12 +343,16 @@ def _floor(fit: PooledFit, target: Mapping[str, float]) -> float:
 
 def _verdict(before: float, after: float, floor: float, count: int) -> tuple[str, bool]:
     saved = before - after
-    share = f"{before:.3%} of loss now, {after:.3%} after these {count} runs"
     if before < _NOTHING_LEFT:
         return f"more runs no longer help: the law costs {before:.3%} at the target already", False
     if saved < _WORTH * before or (saved < 0.1 * floor and before < floor):
         return (
-            f"more runs no longer help: {share}; cells scatter around any law by about {floor:.3%}, "
-            "which only a run at the target itself would show", False,
+            f"more runs no longer help: {_share(before, after, count)}; cells scatter around any law by about "
+            f"{floor:.3%}, which only a run at the target itself would show", False,
         )  # fmt: skip
-    return f"expected excess loss at the target: {share} (and {floor:.3%} that no smaller run can show)", True
+    return f"{_share(before, after, count)} (and {floor:.3%} that no smaller run can show)", True
+
+
+def _share(before: float, after: float, count: int) -> str:
+    runs = "this run" if count == 1 else f"these {count} runs"
+    return f"expected excess loss at the target: {before:.3%} of loss now, {after:.3%} after {runs}"

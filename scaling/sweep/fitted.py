@@ -20,7 +20,7 @@ from scaling.sweep.pooled import PooledFit, fit_pooled
 from scaling.sweep.problem import Prior
 from scaling.sweep.shared import fit_shared
 from scaling.sweep.steplaw import fit_rule
-from scaling.sweep.table import DEFAULT_CENTRE, Sweep, build_sweep
+from scaling.sweep.table import Sweep, build_sweep, read_centre
 from scaling.sweep.walls import fit_walls
 
 if TYPE_CHECKING:
@@ -76,10 +76,7 @@ def fit_sweep(
     if bootstrap < 0:
         raise InputError(f"is {bootstrap}", key="bootstrap", remedy="give 0 or more replicates")
     table = load_runs(runs, columns=columns, require=("loss", "params", "tokens"))
-    if isinstance(centre, str):
-        centre = _parse_centre(centre)
-    if centre is None:
-        centre = {name: on for name, on in DEFAULT_CENTRE.items() if name in table or name == "lr"}
+    centre = read_centre(centre, table)
     sweep = build_sweep(table, centre=centre)
     options = {
         "method": method,
@@ -138,21 +135,6 @@ def fit_sweep(
         fit_walls(fit) if joint else None,
         fit_shared(fit),
     )
-
-
-def _parse_centre(text: str) -> dict[str, tuple[str, ...]]:
-    parsed = {}
-    for part in filter(None, (piece.strip() for piece in text.split(";"))):
-        name, colon, inputs = part.partition(":")
-        names = tuple(filter(None, (entry.strip() for entry in inputs.split("+"))))
-        if not (colon and name.strip() and names):
-            raise InputError(
-                f"cannot read {part!r}",
-                key="centre",
-                remedy='write it as "lr:params+tokens;batch_size:tokens"',
-            )
-        parsed[name.strip()] = names
-    return parsed
 
 
 def _covariances(fit: PooledFit, bootstrap: int, seed: int) -> Array:

@@ -13,7 +13,7 @@ from scaling.checks import Check
 from scaling.errors import InputError
 from scaling.runs import Runs
 
-__all__ = ["DEFAULT_CENTRE", "Sweep", "build_sweep"]
+__all__ = ["DEFAULT_CENTRE", "Sweep", "build_sweep", "read_centre"]
 
 Array = NDArray[np.float64]
 
@@ -88,7 +88,7 @@ def build_sweep(
         InputError: A column is missing, nothing varies, there are too few cells, or cells share no range of a
             hyperparameter.
     """
-    wanted = {name: tuple(on) for name, on in (centre or DEFAULT_CENTRE).items()}
+    wanted = {name: tuple(on) for name, on in (DEFAULT_CENTRE if centre is None else centre).items()}
     _check_centre(wanted, runs)
     checks: list[Check] = []
     hypers = _varying(runs, wanted, checks)
@@ -130,6 +130,32 @@ def build_sweep(
         repeats,
         checks,
     )
+
+
+def read_centre(centre: Mapping[str, Sequence[str]] | str | None, runs: Runs) -> Mapping[str, Sequence[str]]:
+    """Which inputs the optimum of each hyperparameter depends on, as given, as text, or by default.
+
+    Args:
+        centre: A mapping; text such as ``"lr:params+tokens;weight_decay:tokens"``; or ``None`` for
+            :data:`DEFAULT_CENTRE`, the batch size only where the runs have it.
+        runs: The runs.
+    """
+    if centre is None:
+        return {name: on for name, on in DEFAULT_CENTRE.items() if name in runs or name == "lr"}
+    if not isinstance(centre, str):
+        return centre
+    parsed = {}
+    for part in filter(None, (piece.strip() for piece in centre.split(";"))):
+        name, colon, inputs = part.partition(":")
+        names = tuple(filter(None, (entry.strip() for entry in inputs.split("+"))))
+        if not (colon and name.strip() and names):
+            raise InputError(
+                f"cannot read {part!r}",
+                key="centre",
+                remedy='write it as "lr:params+tokens;batch_size:tokens"',
+            )
+        parsed[name.strip()] = names
+    return parsed
 
 
 def _clusters(values: Array) -> NDArray[np.int64]:
@@ -208,8 +234,8 @@ def _within(runs: Runs, hypers: tuple[str, ...], cell: Any, checks: list[Check])
         )
     if not kept:
         raise InputError(
-            f"{' and '.join(hypers)} {'vary' if len(hypers) > 1 else 'varies'} between sizes but not within them, so no "
-            "size shows where the best is",
+            f"{' and '.join(hypers)} {'vary' if len(hypers) > 1 else 'varies'} between sizes but not within them, "
+            "so no size shows where the best is",
             source=runs.source,
             key=hypers[0],
             remedy=f"give runs at several values of {hypers[0]} at each size",

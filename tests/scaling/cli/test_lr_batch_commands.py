@@ -106,3 +106,33 @@ def test_switches_read_false_as_no(runs: Path, capsys: pytest.CaptureFixture[str
     assert stored["walls"] is None
     assert stored["level"] is None
     assert stored["options"]["joint"] is False
+
+
+PLAN = ["--target-params", "2B", "--target-tokens", "40B", "--budget-flops", "1e20", "--batch", "4"]
+
+
+def test_a_plan_takes_inputs_of_its_own(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    centre = ["--set", "centre=lr:width+tokens;batch_size:tokens"]
+    assert call("plan", runs, *PLAN, *centre, "--target", "width=4500", "-o", tmp_path / "next.csv") == 0
+    assert "runs written" in capsys.readouterr().out
+    assert {"params", "tokens", "width", "lr", "batch_size"} <= set(pd.read_csv(tmp_path / "next.csv"))
+    assert call("plan", runs, *PLAN, *centre) == 2
+    assert "--target width=NUMBER" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--set", "bend=0"], "no option 'bend'"),
+        (["--target", "width"], "--target width=1024"),
+        (["-o", "no/such/folder/next.csv"], "folder"),
+        (["--where", "lr > 9"], "no run is left"),
+    ],
+)
+def test_a_plan_that_cannot_be_made_is_named(
+    runs: Path, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("plan", runs, *PLAN, *options) == 2
+    assert said in capsys.readouterr().err

@@ -132,6 +132,55 @@ def test_wrong_input_is_named(runs, change, said):
         plan(runs, **{**TARGET, "budget_flops": 1e20, **change})
 
 
+def test_candidates_that_cannot_be_weighed_are_named(runs, pool):
+    # A blank batch size once made the choice go on for ever.
+    with pytest.raises(InputError, match="batch_size: row 3 has nan"):
+        plan(
+            runs,
+            **TARGET,
+            budget_flops=1e20,
+            candidates=pool.assign(batch_size=[1e5, 1e5] + [np.nan] * (len(pool) - 2)),
+        )
+    with pytest.raises(InputError, match="no column 'batch_size'"):
+        plan(runs, **TARGET, budget_flops=1e20, candidates=pool.drop(columns="batch_size"))
+
+
+def test_a_batch_of_one_does_not_say_that_more_would_not_help(runs):
+    many = plan(runs, **TARGET, budget_flops=1e20, batch=32)
+    one = plan(runs, **TARGET, budget_flops=1e20, batch=1)
+    assert many.helps
+    assert len(one.runs) == 1
+    assert one.helps
+    assert "after this run" in one.message
+
+
+def test_candidates_are_whole_tokens(runs):
+    made = plan(runs, **TARGET, budget_flops=1e20)
+    assert (made.runs["batch_size"] % 1 == 0).all()
+    assert (made.runs["tokens"] % 1 == 0).all()
+
+
+def test_a_law_in_active_parameters_is_planned_at_their_cost(runs):
+    experts = pd.concat(
+        [runs.assign(active_params=runs["params"], params=runs["params"] * ratio) for ratio in (2, 8)]
+    )
+    centre = "lr:active_params+tokens;batch_size:tokens"
+    asked = {"target_params": 8e9, "target_tokens": 2e10, "budget_flops": 1e20, "centre": centre}
+    made = plan(experts, **asked, target_inputs={"active_params": 1e9}, batch=8)
+    assert made.runs["flops"].to_numpy() == pytest.approx(
+        6 * made.runs["active_params"].to_numpy() * made.runs["tokens"].to_numpy()
+    )
+    assert made.flops <= 1e20
+    assert (made.runs["active_params"] < made.runs["params"]).all()
+    with pytest.raises(InputError, match="the target lacks"):
+        plan(experts, **asked)
+
+
+def test_given_costs_are_kept_to(runs, pool):
+    made = plan(runs, **TARGET, budget_flops=1e15, candidates=pool.assign(flops=1e14))
+    assert 0 < len(made.runs) <= 10
+
+
 def test_command_writes_the_runs(runs, tmp_path, capsys):
     runs.to_csv(tmp_path / "runs.csv", index=False)
     command = [
