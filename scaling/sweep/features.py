@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from scaling.sweep.table import Sweep
 
-__all__ = ["FEW_TOKENS", "SHORT_TRAINING", "Design", "design", "factor", "features"]
+__all__ = ["FEW_TOKENS", "SHORT_TRAINING", "Design", "design", "factor", "features", "slopes"]
 
 Array = NDArray[np.float64]
 
 #: Feature of models trained on few tokens, and the tokens per parameter where it sets in: about what is optimal for
 #: compute (Hoffmann et al. 2022, arXiv:2203.15556).
 FEW_TOKENS, _ENOUGH_TOKENS = "few_tokens", 20.0
-#: Feature of training on fewer tokens than the middle of the sweep; it takes this many lengths of training to be told
-#: from a straight law.
-SHORT_TRAINING, _LENGTHS = "short_training", 3
+#: Feature of training on fewer tokens than the middle of the sweep, and the lengths of training it takes: with two the
+#: runs cannot tell it from a straight law, and it is what the prior says.
+SHORT_TRAINING, _LENGTHS = "short_training", 2
 #: Cells from which on a bend is looked for.
 _CELLS = 6
 
@@ -102,6 +102,14 @@ def features(names: tuple[str, ...], inputs: tuple[str, ...], x: Array, ratio_mi
         else:
             columns.append(x[..., inputs.index(name)])
     return np.stack(columns, axis=-1)
+
+
+def slopes(bend: str, ratio_mid: float) -> dict[str, float]:
+    """Octaves by which a bend to the power of one changes with an octave of each input, at the middle of the sweep."""
+    if bend == SHORT_TRAINING:
+        return {"tokens": -0.5}
+    few = float(1.0 / (1.0 + 2.0**-ratio_mid))
+    return {"params": few, "tokens": -few}
 
 
 def factor(name: str, middle: float) -> str:

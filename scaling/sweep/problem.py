@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.sweep.basin import Basin, Layout, excess, excess_and_slopes
-from scaling.sweep.features import FEW_TOKENS, SHORT_TRAINING, Design
+from scaling.sweep.features import FEW_TOKENS, SHORT_TRAINING, Design, slopes
 from scaling.sweep.table import Sweep
 
 __all__ = ["Prior", "Problem"]
@@ -31,7 +31,8 @@ class Prior:
     """What is assumed before any run is seen; wide against what a sweep of a few dozen runs says.
 
     Attributes:
-        slopes: Octaves of a hyperparameter's optimum per octave of an input: rounded from the published laws.
+        slopes: Octaves of a hyperparameter's optimum per octave of an input in the middle of the sweep: rounded from
+            the published laws.
         slope_sd: Their standard deviation.
         curvature: Log excess loss per squared octave at the bottom, by hyperparameter, and ``other``.
         curvature_log_sd: Standard deviation of the log of the basin's Cholesky diagonal.
@@ -96,15 +97,15 @@ class Problem:
         prior, sweep = self.prior, self.sweep
         mean, sd = [], []
         for column, (hyper, names) in enumerate(zip(sweep.hypers, self.design.names, strict=True)):
+            bends = {name: one for name, one in prior.bends_of(hyper).items() if name in names}
             known = {
                 "constant": (float(np.median(sweep.z[:, column])), 5.0),
-                **{name: (slope, prior.slope_sd) for name, slope in prior.slopes.get(hyper, {}).items()},
-                **prior.bends_of(hyper),
+                **{name: (self._slope(hyper, name, bends), prior.slope_sd) for name in sweep.inputs},
+                **bends,
             }
             for name in names:
-                middle, width = known.get(name, (0.0, prior.slope_sd))
-                mean.append(middle)
-                sd.append(width)
+                mean.append(known[name][0])
+                sd.append(known[name][1])
         depth = [prior.curvature.get(hyper, prior.curvature["other"]) for hyper in sweep.hypers]
         for row, column in zip(*(index.tolist() for index in np.tril_indices(self.hypers)), strict=True):
             diagonal = row == column
@@ -115,6 +116,13 @@ class Problem:
         mean += [0.0] * (len(sweep.inputs) + self.cells * self.hypers)
         sd += [prior.scatter] * (self.cells * self.hypers)
         return np.asarray(mean, dtype=np.float64), 1.0 / np.asarray(sd, dtype=np.float64) ** 2
+
+    def _slope(self, hyper: str, name: str, bends: Mapping[str, tuple[float, float]]) -> float:
+        """Prior exponent of an input: the slope in the middle of the sweep, less what the bends add to it there."""
+        added = (
+            middle * slopes(bend, self.design.ratio_mid).get(name, 0.0) for bend, (middle, _) in bends.items()
+        )
+        return self.prior.slopes.get(hyper, {}).get(name, 0.0) - sum(added)
 
     def set_scatter(self, scatter: Array) -> None:
         """Prior width of the cells' offsets, octaves. Shape ``(P,)``."""

@@ -10,10 +10,11 @@ from scipy.optimize import minimize
 
 import scaling
 from scaling import InputError
+from scaling.runs import load_runs
 from scaling.sweep.bootstrap import bootstrap_coefficients
-from scaling.sweep.features import FEW_TOKENS, SHORT_TRAINING, features
+from scaling.sweep.features import FEW_TOKENS, SHORT_TRAINING, design, features
 from scaling.sweep.pooled import fit_pooled, problem_at
-from scaling.sweep.problem import Prior
+from scaling.sweep.problem import Prior, Problem
 from scaling.sweep.table import build_sweep
 
 TARGET = {"params": 2e9, "tokens": 4e10}
@@ -296,8 +297,23 @@ def test_the_batch_size_of_short_training_leaves_the_law(make_sweep):
     assert "(1 + 4e+09/D)^" in law.formula
     straight = scaling.fit(table, law="lr-batch", joint=False, prior=prior)
     assert straight.params["batch_size.short_training"] == pytest.approx(0.0, abs=0.35)
-    two = make_sweep(sizes=[(n, d) for n in (6e7, 1.2e8, 2.4e8) for d in (2e9, 4e9)])
-    assert "batch_size.short_training" not in scaling.fit(two, law="lr-batch", joint=False).params
+    one = make_sweep(sizes=[(n, 4e9) for n in (6e7, 8e7, 1.2e8, 2.4e8, 3e8, 4e8)])
+    assert "batch_size.short_training" not in scaling.fit(one, law="lr-batch", joint=False).params
+
+
+def test_prior_slopes_are_those_in_the_middle_whatever_bends(make_sweep):
+    sweep = build_sweep(
+        load_runs(make_sweep(sizes=[(n, d) for n in (6e7, 1.2e8, 5e8) for d in (1e9, 4e9, 9e9)]))
+    )
+    prior = Prior()
+    problem = Problem(sweep, design(sweep, {hyper: prior.bends_of(hyper) for hyper in sweep.hypers}), prior)
+    assert problem.design.names[1] == ("constant", "params", "tokens", FEW_TOKENS, SHORT_TRAINING)
+    beta = problem.mean[len(problem.design.names[0]) : problem.beta_size]
+    for axis, name in enumerate(sweep.inputs):
+        steps = np.zeros((2, len(sweep.inputs)))
+        steps[:, axis] = -1e-4, 1e-4
+        low, high = features(problem.design.names[1], sweep.inputs, steps, problem.design.ratio_mid) @ beta
+        assert (high - low) / 2e-4 == pytest.approx(prior.slopes["batch_size"][name], abs=1e-6)
 
 
 def test_a_law_fitted_without_bends_is_straight(make_sweep):
