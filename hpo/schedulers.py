@@ -61,12 +61,15 @@ def make_scheduler(config: SchedulerConfig, metric: str, direction: str, space: 
     classes: dict[str, Callable[..., Any]] = {
         "none": schedulers.FIFOScheduler,
         "asha": schedulers.ASHAScheduler,
-        "hyperband": schedulers.HyperBandScheduler,
         "median": schedulers.MedianStoppingRule,
         "pbt": schedulers.PopulationBasedTraining,
     }
     if config.name == "none":
         return classes["none"]()
+    if config.name == "hyperband":
+        from hpo.hyperband import Hyperband
+
+        classes["hyperband"] = Hyperband
     if config.name == "pb2":
         from ray.tune.schedulers.pb2 import PB2
 
@@ -88,6 +91,8 @@ def make_scheduler(config: SchedulerConfig, metric: str, direction: str, space: 
         if config.name in _DRAWING:
             repeatable(rule, int(seed))
         return rule
+    except InputError:
+        raise
     except (TypeError, AssertionError, ValueError, TuneError) as error:
         raise InputError(
             f"the scheduler {config.name!r} does not take these options: {error}",

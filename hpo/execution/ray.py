@@ -246,6 +246,7 @@ class _SourceSearcher(Searcher):
         self._wanted = task.metric
         self._jobs: dict[str, tuple[Job, float]] = {}
         self._troubles: dict[str, str] = {}
+        self._last: dict[str, dict[str, Any]] = {}
         self.error: BaseException | None = None
 
     def name(self, trial: Any) -> str:
@@ -290,7 +291,10 @@ class _SourceSearcher(Searcher):
     ) -> None:
         """Tell the source how the run ended: by itself, by a scheduler, or with its worker."""
         job, started = self._jobs.pop(trial_id)
-        result = result or {}
+        last = self._last.pop(trial_id, {})
+        result = result or (
+            {} if error else last
+        )  # Tune gives none of a run that was stopped while it paused
         if RECORD in result:
             record = RunRecord.from_dict(json.loads(result[RECORD]))
         elif error or not result:
@@ -307,6 +311,16 @@ class _SourceSearcher(Searcher):
                 self._source.tell(job, record)
             except Exception as problem:
                 self.error = problem
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """A report."""
+        self._last[trial_id] = result
+
+    def on_pause(self, trial_id: str) -> None:
+        """Hyperband tells; a paused run is under way like any other."""
+
+    def on_unpause(self, trial_id: str) -> None:
+        """Hyperband tells."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study's store has it all."""

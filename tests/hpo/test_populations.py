@@ -125,3 +125,15 @@ def test_a_scheduler_that_lacks_a_library_says_so(monkeypatch: pytest.MonkeyPatc
     config = SchedulerConfig.model_validate({"name": "pb2", "perturbation_interval": 2})
     with pytest.raises(InputError, match="install GPy"):
         make_scheduler(config, "loss", "minimize", SPACE)
+
+
+def test_hyperband_counts_in_the_steps_that_its_grace_period_says() -> None:
+    def rungs(**options: Any) -> list[tuple[int, int]]:
+        config = SchedulerConfig.model_validate({"name": "hyperband", "reduction_factor": 3, **options})
+        rule = make_scheduler(config, "loss", "minimize")
+        return [(rule._get_n0(s), rule._get_r0(s)) for s in range(rule._s_max_1)]
+
+    assert rungs(max_t=27) == [(4, 27), (6, 9), (12, 3), (27, 1)]
+    assert rungs(max_t=20000, grace_period=2000) == [(3, 20000), (5, 6666), (9, 2222)]
+    with pytest.raises(InputError, match="grace_period"):
+        rungs(max_t=27, grace_period=28)

@@ -10,7 +10,8 @@ import pytest
 
 import hpo
 from hpo.config.model import SchedulerConfig
-from hpo.execution import Executor, Task
+from hpo.execution import Executor, Job, Task
+from hpo.ledger import Atom
 from hpo.replay import SCHEDULE, describe
 from hpo.space import Space
 from hpo.summary import summary
@@ -52,6 +53,21 @@ class TestRay(ExecutorContract):
         told = self.run(executor, Listed([{"how": "curve", "level": float(i)} for i in range(5)]), rule)
         assert {run.status for run in told.values()} <= {"complete", "pruned"} and len(told) == 5
         assert told[0].status == "complete"
+
+    def test_hyperband_fills_its_brackets_with_fewer_workers_than_places(self, executor: Executor) -> None:
+        rule = SchedulerConfig(name="hyperband", max_t=9, reduction_factor=3)  # type: ignore[call-arg]
+        configs = [{"how": "curve", "level": float(i)} for i in range(14)]
+        source = Listed(configs, limit=14)
+        further = Job("listed", Atom(14, 0), configs[0], configs[0], judged=False)  # it takes no place
+        source.jobs.append(further)
+        source.waiting.insert(3, further)
+        told = self.run(executor, source, rule)
+        ended = {i: (run.status, run.metrics.get("step")) for i, run in told.items()}
+        complete = ("complete", None)
+        # Nine are cut to three after step 1 and to one after step 3; five to two after step 3.
+        first = [complete, ("pruned", 3), ("pruned", 3), *[("pruned", 1)] * 6]
+        second = [complete, complete, *[("pruned", 3)] * 3]
+        assert [ended[i] for i in range(14)] == first + second and ended[14] == complete
 
     def test_populations_go_on_from_the_checkpoints_of_the_better(self, executor: Executor) -> None:
         space = Space.model_validate({"rate": {"type": "float", "low": 0.1, "high": 1.0}})
