@@ -33,6 +33,8 @@ Array = NDArray[np.float64]
 METHODS = ("pooled", "step-law")
 #: Cells a coefficient from which the bootstrap of whole cells is trusted over the posterior.
 _CELLS_PER_COEFFICIENT = 3
+#: Octaves (and share of its spread) by which a size may lie off the line of the others that stands for it.
+_OFF_LINE = 0.05
 
 
 def fit_sweep(
@@ -115,7 +117,9 @@ def fit_sweep(
             )
         )
         start = end
-    law = fit_level(sweep.scales, fit.levels, fit.level_variances, sweep.inputs) if level else None
+    line = _line(sweep)
+    apart = tuple(name for name in ("params", "tokens") if name not in line)
+    law = fit_level(sweep.scales, fit.levels, fit.level_variances, apart) if level else None
     return FittedSweep(
         "pooled",
         tuple(hypers),
@@ -131,7 +135,7 @@ def fit_sweep(
         [*sweep.checks, *sweep_checks(fit, law)],
         origin,
         options,
-        _line(sweep),
+        line,
         fit_walls(fit) if joint else None,
         fit_shared(fit),
     )
@@ -186,7 +190,10 @@ def _line(sweep: Sweep) -> dict[str, tuple[float, float, str]]:
         if kept is None:
             continue
         x = sweep.x[:, sweep.inputs.index(kept)]
-        slope, middle = np.polyfit(x, np.log2(sweep.scales[name]), 1)
+        scale = np.log2(sweep.scales[name])
+        slope, middle = np.polyfit(x, scale, 1)
+        if (scale - slope * x - middle).std() > max(_OFF_LINE, _OFF_LINE * scale.std()):
+            continue  # left out of the law by its caller: it does not follow from the others
         line[name] = (float(middle), float(slope), kept)
     return line
 

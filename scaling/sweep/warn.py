@@ -41,6 +41,9 @@ def answer_warnings(
             side = "above the largest" if value > one.high else "below the smallest"
             bound = one.high if value > one.high else one.low
             said.append(f"{one.name} {value:.3g} is {side} in any run ({bound:.3g})")
+    if law.level is not None and "loss" not in predictions:
+        lacking = " and ".join(name for name in ("params", "tokens") if name not in given)
+        said.append(f"no loss is predicted: it also depends on {lacking}")
     if cost[0] > 1e-4:
         held = ", ".join(f"{one.name} {given[one.name]:.4g}" for one in law.hypers if one.name in given)
         said.append(

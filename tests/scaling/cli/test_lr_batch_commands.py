@@ -136,3 +136,21 @@ def test_a_plan_that_cannot_be_made_is_named(
 ) -> None:
     assert call("plan", runs, *PLAN, *options) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_loss_is_said_only_of_a_size_that_is_known(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Width stands for params in this law, but tokens do not: a loss from tokens alone would be made up.
+    law = tmp_path / "law.json"
+    settings = ["--set", "centre=lr:width+tokens;batch_size:tokens", "--bootstrap", "0"]
+    assert call("fit", runs, "--law", "lr-batch", *settings, "-o", law) == 0
+    capsys.readouterr()
+    asked = ["predict", law, "--tokens", "40B", "--set", "width=4500", "--json"]
+    assert call(*asked) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert "loss" not in answer["predictions"]
+    assert "no loss is predicted: it also depends on params" in answer["warnings"]
+    assert call(*asked, "--params", "2B") == 0
+    loss = json.loads(capsys.readouterr().out)["predictions"]["loss"]
+    assert loss["low"] < 1.8 + 400 / 2e9**0.34 + 600 / 4e10**0.28 < loss["high"]
