@@ -22,7 +22,7 @@ from hpo.space import Categorical
 if TYPE_CHECKING:
     from hpo.space import Space
 
-__all__ = ["explore", "from_model", "repeatable", "to_model", "within"]
+__all__ = ["continued", "explore", "from_model", "repeatable", "to_model", "within"]
 
 Explore = Callable[[dict[str, Any]], dict[str, Any] | None]
 
@@ -81,6 +81,27 @@ def explore(space: Space, own: Explore | None = None, *, modelled: bool = False)
         return to_model(space, changed) if modelled else changed
 
     return explored
+
+
+def continued(rule: Any, step_of: Callable[[Any], int]) -> None:
+    """Have a scheduler take up members of an interrupted population where they were.
+
+    It would think that all of them begin, and change each at its first report, whenever that comes.
+
+    Args:
+        rule: Ray's PBT or PB2.
+        step_of: The step that one of its trials goes on from.
+    """
+    add, steps = rule.on_trial_add, list[int]()
+
+    def on_trial_add(controller: Any, trial: Any) -> None:
+        add(controller, trial)
+        interval, step = rule._perturbation_interval, step_of(trial)
+        steps.append(step)
+        rule._trial_state[trial].last_perturbation_time = step // interval * interval
+        rule._next_perturbation_sync = max((min(steps) // interval + 1) * interval, rule._burn_in_period)
+
+    rule.on_trial_add = on_trial_add
 
 
 def repeatable(rule: Any, seed: int) -> None:

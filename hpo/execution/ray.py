@@ -25,9 +25,11 @@ from ray.tune.search import SearchAlgorithm, Searcher, SearchGenerator
 from hpo.allocation.base import Done, Wait
 from hpo.config.model import SchedulerConfig
 from hpo.execution.base import Executor, Job, Source, Task
-from hpo.execution.trainable import RECORD, TrainingRun, encode, trial_name
+from hpo.execution.kept import drop, taken_up
+from hpo.execution.trainable import RECORD, TrainingRun, encode, step_of, trial_name
 from hpo.execution.worker import pruned_record
 from hpo.ledger import RunRecord
+from hpo.populations import continued
 from hpo.schedulers import PAUSING, POPULATION, make_scheduler
 from scaling.errors import ForetuneError, InputError
 
@@ -122,6 +124,8 @@ class RayExecutor(Executor):
         scheduler = scheduler or SchedulerConfig()
         task = replace(task, population=scheduler.name if scheduler.name in POPULATION else "")
         rule = make_scheduler(scheduler, task.metric, task.direction, task.space)
+        if task.population:
+            continued(rule, step_of)
         searcher = _SourceSearcher(source, task)
         searcher.listen(rule)
         trainable = tune.with_parameters(
@@ -284,7 +288,8 @@ class _SourceSearcher(Searcher):
         if isinstance(job, Wait):
             return None
         self._jobs[trial_id] = (job, time.time())
-        return encode(job, self._task)
+        member, step = taken_up(self._task, job)
+        return encode(member, self._task, step)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -309,6 +314,7 @@ class _SourceSearcher(Searcher):
         if self.error is None:
             try:
                 self._source.tell(job, record)
+                drop(self._task, job)
             except Exception as problem:
                 self.error = problem
 

@@ -17,14 +17,15 @@ from typing import Any
 from ray import tune
 
 from hpo.execution.base import Job, Task
-from hpo.execution.worker import OutOfTime, perform
+from hpo.execution.kept import keep, restore_into
+from hpo.execution.worker import OutOfTime, checkpoint_path, perform
 from hpo.ledger import Atom, RunRecord
 from hpo.populations import from_model, to_model
 from hpo.replay import SCHEDULE, extended
 from hpo.schedulers import STEP
 from hpo.trial import Pruned
 
-__all__ = ["FINAL", "JOB", "RECORD", "TrainingRun", "decode", "encode", "trial_name"]
+__all__ = ["FINAL", "JOB", "RECORD", "TrainingRun", "decode", "encode", "step_of", "trial_name"]
 
 #: Result key of the finished run's record, as JSON: one string, which Tune does not walk through.
 RECORD = "foretune_record"
@@ -37,16 +38,28 @@ _CHECKPOINT = "checkpoint.pickle"
 _MADE = "made.json"
 
 
-def encode(job: Job, task: Task) -> dict[str, Any]:
-    """A job as Tune's configuration. Sampled values stand beside it, where population schedulers change them."""
+def encode(job: Job, task: Task, step: int = 0) -> dict[str, Any]:
+    """A job as Tune's configuration. Sampled values stand beside it, where population schedulers change them.
+
+    Args:
+        job: The run.
+        task: The study's.
+        step: That it goes on from, where it was interrupted.
+    """
     plain = {
         "section": job.section,
         "config": dict(job.config),
         "sampled": list(job.sampled),
         "judged": job.judged,
+        "step": step,
     }
     held = to_model(task.space, job.sampled) if task.space and task.population == "pb2" else job.sampled
     return {JOB: json.dumps(plain), **held}
+
+
+def step_of(trial: Any) -> int:
+    """The step that a Tune trial goes on from, 0 unless an interrupted run is taken up again."""
+    return int(json.loads(trial.config[JOB])["step"])
 
 
 def trial_name(job: Job) -> str:
@@ -101,15 +114,31 @@ class TrainingRun(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._job = decode(self.trial_name, config, self._foretune_task)
+        self._begin_anew()
+        if self._stepwise and (made := restore_into(self._foretune_task, self._job, self._saved())):
+            self._go_on(made)
+
+    def _begin_anew(self) -> None:
         self._schedule = extended((), 0, self._job.sampled)
         self._step = 0
         self._seconds = 0.0
+        (Path(self.logdir) / _CHECKPOINT).unlink(missing_ok=True)
+
+    def _saved(self) -> Path:
+        """Where the objective saves to. A run that no scheduler looks at has no other checkpoint than the one kept."""
+        kept = checkpoint_path(self._foretune_task, self._job)
+        looked_at = self._job.judged or self._foretune_task.population
+        return Path(self.logdir) / _CHECKPOINT if looked_at or kept is None else kept
+
+    def _go_on(self, made: dict[str, Any]) -> None:
+        """From a checkpoint. Another member's brings the schedule that made it."""
+        self._step, self._seconds = made["step"], made["seconds"]
+        self._schedule = extended(made["schedule"], self._step, self._job.sampled)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Called for each further run of this process."""
         self.cleanup()
         self._begin(new_config)
-        (Path(self.logdir) / _CHECKPOINT).unlink(missing_ok=True)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -120,7 +149,7 @@ class TrainingRun(tune.Trainable):
             self._stage = _Stage(
                 self._foretune_task,
                 self._job,
-                Path(self.logdir) / _CHECKPOINT,
+                self._saved(),
                 self._last_step,
                 self._schedule,
                 self._seconds,
@@ -129,28 +158,32 @@ class TrainingRun(tune.Trainable):
         result = self._stage.advance()
         self._seconds += time.perf_counter() - began
         self._step = int(result.get(STEP, self._step))
+        if RECORD not in result:
+            keep(self._foretune_task, self._job, self._saved(), self._made())
         return result
+
+    def _made(self) -> dict[str, Any]:
+        return {"step": self._step, "schedule": self._schedule, "seconds": self._seconds}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """What the objective saved last, for schedulers that pause or copy runs."""
         saved = Path(self.logdir) / _CHECKPOINT
         if saved.is_file():
             shutil.copy(saved, Path(checkpoint_dir) / _CHECKPOINT)
-        made = {"step": self._step, "schedule": self._schedule, "seconds": self._seconds}
-        (Path(checkpoint_dir) / _MADE).write_text(json.dumps(made), encoding="utf-8")
+        (Path(checkpoint_dir) / _MADE).write_text(json.dumps(self._made()), encoding="utf-8")
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Put back what was saved; the objective is called anew and finds it by ``trial.restore()``."""
         self.cleanup()
         saved = Path(str(checkpoint)) / _CHECKPOINT
         if not saved.is_file():
-            return  # the objective begins anew, with its own values
+            self._begin_anew()  # the objective too, with its own values
+            return
         Path(self.logdir).mkdir(parents=True, exist_ok=True)
-        shutil.copy(saved, Path(self.logdir) / _CHECKPOINT)
-        made = json.loads((saved.parent / _MADE).read_text(encoding="utf-8"))
-        self._step, self._seconds = made["step"], made["seconds"]
-        # Another member's checkpoint brings the schedule that made it.
-        self._schedule = extended(made["schedule"], self._step, self._job.sampled)
+        mine = Path(self.logdir) / _CHECKPOINT
+        mine.unlink(missing_ok=True)  # what is kept may be the same file by another name
+        shutil.copy(saved, mine)
+        self._go_on(json.loads((saved.parent / _MADE).read_text(encoding="utf-8")))
 
     def cleanup(self) -> None:
         """End a run that a scheduler has stopped."""

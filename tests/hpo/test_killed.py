@@ -23,6 +23,19 @@ def train(config, *, seed, trial):
     with open(os.environ["TOY_LOG"], "a") as log:  # whole lines, however many processes write
         log.write(f"{config['x']!r} {seed}\\n")
     return {"loss": loss}
+
+
+def climb(config, *, seed, trial):
+    state = trial.restore() or {"step": 0, "path": [], "sessions": []}
+    while state["step"] < 8:
+        time.sleep(float(os.environ["TOY_SLEEP"]))
+        path, sessions = [*state["path"], config["x"]], [*state["sessions"], os.environ["TOY_SLEEP"]]
+        state = {"step": state["step"] + 1, "path": path, "sessions": sessions}
+        with open(os.environ["TOY_LOG"], "a") as log:
+            log.write("step\\n")
+        trial.save(state)
+        trial.report(state["step"], loss=-sum(path))
+    return {"loss": -sum(state["path"]), **state}
 """
 
 STUDY = """
@@ -138,3 +151,27 @@ def test_ctrl_c_on_ray(folder: Path) -> None:
     assert process.returncode == 130
     message = process.stderr.read().decode() if process.stderr else ""
     assert "goes on from here" in message and "Traceback" not in message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheduler", ["pbt", "asha"])
+def test_runs_that_report_go_on_where_they_were(folder: Path, scheduler: str) -> None:
+    rules = {"pbt": "perturbation_interval: 2, synch: true", "asha": "max_t: 8, grace_period: 7"}
+    changes = {"toy_killed:train": "toy_killed:climb", "trials: 6": "trials: 2", ", testing: [8, 9]": ""}
+    text = STUDY.replace("baseline: {x: 0.5}", f"scheduler: {{name: {scheduler}, {rules[scheduler]}}}")
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    (folder / "study.yaml").write_text(text)
+    kill_after(folder, command(folder, "ray", 0.2), 14, signal.SIGKILL)
+    study = finish(folder, "ray")
+    runs = study.records("tuning")
+    assert len(runs) == 4 and {run.status for run in runs} <= {"complete", "pruned"}
+    whole = [run for run in runs if run.status == "complete"]
+    assert any(run.metrics["sessions"][0] == "0.2" and "0" in run.metrics["sessions"] for run in whole)
+    for run in whole if scheduler == "pbt" else ():  # what the network went through is what the ledger says
+        schedule = run.metrics["hyperparameter_schedule"]
+        ends = [*(part["step"] for part in schedule[1:]), 8]
+        steps = zip(schedule, [0, *ends], ends, strict=False)
+        told = [part["values"]["x"] for part, begin, end in steps for _ in range(end - begin)]
+        assert told == pytest.approx(run.metrics["path"]) and run.metrics["sessions"][:2] == ["0.2"] * 2
+    assert not list((folder / ".foretune-checkpoints").iterdir())

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpo.config.model import SchedulerConfig
-from hpo.populations import explore, from_model, repeatable, to_model, within
+from hpo.populations import continued, explore, from_model, repeatable, to_model, within
 from hpo.schedulers import make_scheduler
 from hpo.space import Space
 from scaling.errors import InputError
@@ -137,3 +137,28 @@ def test_hyperband_counts_in_the_steps_that_its_grace_period_says() -> None:
     assert rungs(max_t=20000, grace_period=2000) == [(3, 20000), (5, 6666), (9, 2222)]
     with pytest.raises(InputError, match="grace_period"):
         rungs(max_t=27, grace_period=28)
+
+
+def test_members_taken_up_again_change_when_their_time_has_come() -> None:
+    class Member:
+        def __init__(self, step: int) -> None:
+            self.step = step
+
+    def begun(*steps: int, **options: Any) -> tuple[list[int], int]:
+        config = SchedulerConfig.model_validate({"name": "pbt", "perturbation_interval": 4, **options})
+        rule = make_scheduler(config, "loss", "minimize", SPACE)
+        members = [Member(step) for step in steps]
+
+        class State:
+            last_perturbation_time = 0
+
+        rule.on_trial_add = lambda _, member: rule._trial_state.update({member: State()})
+        continued(rule, lambda member: member.step)
+        for member in members:
+            rule.on_trial_add(None, member)
+        return [rule._trial_state[m].last_perturbation_time for m in members], rule._next_perturbation_sync
+
+    assert begun(0, 0) == ([0, 0], 4)
+    assert begun(0, 0, burn_in_period=6) == ([0, 0], 6)
+    assert begun(9, 8, 10) == ([8, 8, 8], 12)
+    assert begun(4, 3) == ([4, 0], 4), "one of them has not come to the change that the other waits for"
