@@ -106,7 +106,10 @@ def _chinchilla(scales: Mapping[str, Array], levels: Array, *, held: bool) -> Le
     table = {"params": scales["params"], "tokens": scales["tokens"], "loss": np.exp(levels)}
     try:
         law = fit_law(
-            {name: list(column) for name, column in table.items()}, "chinchilla", bootstrap=_REPLICATES
+            {name: list(column) for name, column in table.items()},
+            "chinchilla",
+            bootstrap=_REPLICATES,
+            fixed=_EXPONENTS if held else None,
         )
     except ForetuneError:
         return None

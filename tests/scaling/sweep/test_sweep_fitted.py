@@ -47,6 +47,15 @@ def test_predicts_the_loss(sweep_law):
     assert said["low"] < said["value"] < said["high"]
 
 
+def test_few_sizes_hold_the_exponents_of_the_loss(make_sweep):
+    # Five parameters through six sizes would leave next to no residual, and intervals of next to nothing.
+    sizes = [(n, d) for n in (2e7, 6e7, 1.8e8) for d in (1e9, 8e9)]
+    law = scaling.fit(make_sweep(sizes=sizes), law="lr-batch", bootstrap=0)
+    loss = law.answer({"params": 2e9, "tokens": 4e10})["predictions"]["loss"]
+    truth = 1.7 + 400 / 2e9**0.34 + 410 / 4e10**0.28
+    assert loss["value"] == pytest.approx(truth, rel=0.01)
+
+
 def test_intervals_cover_over_many_sweeps(make_sweep):
     lr, batch = truth()
     covered = []
