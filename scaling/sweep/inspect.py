@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scaling.checks import Check
+from scaling.sweep.basin import excess
 from scaling.sweep.level import Level
 from scaling.sweep.pooled import PooledFit
 
@@ -12,11 +13,13 @@ __all__ = ["sweep_checks"]
 
 #: Octaves from the edge of a cell's range within which its optimum is said to lie at the edge.
 _EDGE = 0.2
+#: Share of the spread of log loss within cells that the basin must explain.
+_SHOWN = 0.3
 
 
 def sweep_checks(fit: PooledFit, level: Level | None) -> list[Check]:
     """Everything worth saying about a pooled fit."""
-    checks = _edges(fit) + _few(fit) + _noise(fit) + _levels(fit, level)
+    checks = _basin(fit) + _edges(fit) + _few(fit) + _noise(fit) + _levels(fit, level)
     if not fit.converged:
         checks.append(
             Check(
@@ -26,6 +29,32 @@ def sweep_checks(fit: PooledFit, level: Level | None) -> list[Check]:
             )
         )
     return checks
+
+
+def _basin(fit: PooledFit) -> list[Check]:
+    """Whether the hyperparameters move the loss by more than chance does."""
+    sweep, used = fit.sweep, fit.used
+    x = sweep.x[sweep.cell]
+    predicted = excess(fit.basin, sweep.z - fit.centres(x) - fit.offsets[sweep.cell], x)
+    cell = sweep.cell[used]
+    count = np.maximum(np.bincount(cell, minlength=sweep.cells), 1)
+    loss, rest = sweep.log_loss[used], (sweep.log_loss - predicted)[used]
+    spread, left = (
+        ((values - (np.bincount(cell, values, sweep.cells) / count)[cell]) ** 2).sum()
+        for values in (loss, rest)
+    )
+    explained = 1.0 - float(left / spread) if spread > 0 else 0.0
+    if explained >= _SHOWN:
+        return []
+    return [
+        Check(
+            "no-basin",
+            "warning",
+            f"{' and '.join(sweep.hypers)} explain only {max(explained, 0.0):.0%} of how runs of one size differ: the "
+            "optimum is where the prior puts it; give runs further apart, or with less noise",
+            {"explained": explained},
+        )
+    ]
 
 
 def _edges(fit: PooledFit) -> list[Check]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scaling.checks import Check
 from scaling.errors import InputError
 from scaling.runs import Runs
+from scaling.sweep.suspect import table_checks, without_copies
 
 __all__ = ["DEFAULT_CENTRE", "Sweep", "build_sweep", "read_centre"]
 
@@ -91,6 +92,7 @@ def build_sweep(
     wanted = {name: tuple(on) for name, on in (DEFAULT_CENTRE if centre is None else centre).items()}
     _check_centre(wanted, runs)
     checks: list[Check] = []
+    runs = without_copies(runs, checks)
     hypers = _varying(runs, wanted, checks)
     inputs = tuple(dict.fromkeys(name for hyper in hypers for name in wanted[hyper]))
     keys = tuple(dict.fromkeys(("params", "tokens", *inputs)))
@@ -109,6 +111,7 @@ def build_sweep(
     hypers = _within(runs, hypers, cell, checks)
     z = np.column_stack([np.log2(runs.values(name)) for name in hypers])
     log_loss = np.log(runs.values("loss"))
+    checks += table_checks(runs, cell, z, tuple(wanted), keys)
     _check_overlap(z, cell, hypers, len(unique), runs.source)
     x_all = np.array([table[cell == k].mean(axis=0) for k in range(len(unique))])
     kept, centre_kept = _drop_collinear(x_all, keys, wanted, hypers, checks)
