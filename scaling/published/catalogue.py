@@ -178,9 +178,10 @@ BJORCK = PublishedLaw(
             Power(1.55e-3 * 1e9 ** (0.23 + 0.32), {"params": -0.23, "tokens": -0.32}),
         ),
     ),
-    ranges={"params": (7.6e8, 7.0e9), "tokens": (2.5e10, 8.0e11)},
+    ranges={"params": (7.6e8, 2.7e9), "tokens": (2.5e10, 8.0e11)},
     notes=(
-        "its exponents in N and D are what the paper stands on; it fixes the batch, so D moves the rate down here",
+        "its exponents in N and D are what the paper stands on; it fixes the batch, so D moves the rate down here; smaller "
+        "models, left out of its fit, fall faster (D^-0.38 at 350M, D^-0.65 at 125M), a 7B model was held out to test it",
         "its constants were taken from secondary sources and have not been checked against the paper's own text",
     ),
     fixed_batch_size=5.0e5,

@@ -86,6 +86,11 @@ def test_bjorck_falls_by_a_third_power_of_tokens():
     assert ratio == pytest.approx(2**-0.32)
 
 
+def test_bjorck_at_its_held_out_7b_is_an_extrapolation():
+    warnings = LAWS["bjorck"].answer({"params": 6.7e9, "tokens": 1e11})["warnings"]
+    assert any("2.48 times above the largest it was fitted on" in warning for warning in warnings)
+
+
 def test_chinchilla_70b_beats_gopher_280b_at_equal_compute():
     # section 3.4 of the paper: Chinchilla (70B, 1.4T) against Gopher (280B, 300B)
     chinchilla = value("chinchilla-2022", "loss", params=70e9, tokens=1.4e12)
