@@ -265,7 +265,9 @@ class FittedSweep:
         scales = self._scales(given)
         if self.level is None or scales is None:
             return None
-        value, low, high = self.level.log_loss(scales, level)
+        # Absurdly far out an end may leave what floats hold; it is then zero or infinite, and says so.
+        with np.errstate(over="ignore", divide="ignore"):
+            value, low, high = self.level.log_loss(scales, level)
         ends = np.exp([value + cost[0], low + cost[1], high + cost[2]])
         return {"value": float(ends[0]), "low": float(ends[1]), "high": float(ends[2]), "unit": "nats/token"}
 
@@ -274,7 +276,7 @@ class FittedSweep:
 
         Returns:
             The points with ``<output>``, ``<output>_low``, ``<output>_high`` for each prediction. A hyperparameter
-            among the columns is held at its value.
+            among the columns is held at its value, and free where that is blank.
         """
         import pandas as pd
 
@@ -282,7 +284,8 @@ class FittedSweep:
         known = [*self.inputs, "params", "tokens", *(law.name for law in self.hypers)]
         columns = [name for name in dict.fromkeys(known) if name in table]
         rows = [
-            self.answer(dict(zip(columns, row, strict=True)), level) for row in table[columns].to_numpy(float)
+            self.answer({n: v for n, v in zip(columns, row, strict=True) if not np.isnan(v)}, level)
+            for row in table[columns].to_numpy(float)
         ]
         for output in dict.fromkeys(name for row in rows for name in row["predictions"]):
             for suffix, part in (("", "value"), ("_low", "low"), ("_high", "high")):
@@ -294,9 +297,10 @@ class FittedSweep:
         """Ranges of each hyperparameter within ``tolerance`` of the optimal loss, the others following.
 
         Raises:
-            InputError: The method has no basin (``step-law``).
+            InputError: The method has no basin (``step-law``), or the tolerance is not above zero.
         """
         basin = self._need_basin()
+        _check_tolerance(tolerance)
         x = self.position(inputs)
         middle, _ = self.centre(inputs)
         below, above = extent(basin, x, float(np.log1p(tolerance)))
@@ -311,6 +315,7 @@ class FittedSweep:
         basin = self._need_basin()
         if len(self.hypers) != 2:
             raise InputError("a contour needs two hyperparameters", key="contour", remedy="use plateau()")
+        _check_tolerance(tolerance)
         middle, _ = self.centre(inputs)
         return np.asarray(
             2.0 ** (middle + contour(basin, self.position(inputs), float(np.log1p(tolerance)), points))
@@ -322,8 +327,20 @@ class FittedSweep:
         Args:
             inputs: The size.
             values: Hyperparameter to values; arrays broadcast together. Those left out are the best for the others.
+
+        Raises:
+            InputError: The method has no basin, a name is no hyperparameter of the law, or a value is not above zero.
         """
         basin = self._need_basin()
+        for name, given in values.items():
+            if name not in {law.name for law in self.hypers}:
+                raise InputError(
+                    "is no hyperparameter of this law",
+                    key=name,
+                    remedy=f"one of {', '.join(law.name for law in self.hypers)}",
+                )
+            if not (np.asarray(given, float) > 0).all():
+                raise InputError("must be above zero everywhere", key=name, remedy="give positive numbers")
         middle, _ = self.centre(inputs)
         held = np.array([law.name in values for law in self.hypers], dtype=bool)
         wanted = np.stack(
@@ -364,3 +381,12 @@ class FittedSweep:
         from scaling.sweep.stored import from_dict
 
         return from_dict(stored, source)
+
+
+def _check_tolerance(tolerance: float) -> None:
+    if not 0 < tolerance < np.inf:
+        raise InputError(
+            f"is {tolerance!r}",
+            key="tolerance",
+            remedy="give a fraction of the loss above zero, such as 0.001",
+        )

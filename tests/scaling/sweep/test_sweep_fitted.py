@@ -124,6 +124,30 @@ def test_table_of_points(sweep_law):
     assert (table["lr_low"] < table["lr"]).all()
 
 
+def test_a_blank_in_a_table_of_points_leaves_its_hyperparameter_free(sweep_law):
+    said = sweep_law.predict({**{k: [v, v] for k, v in TARGET.items()}, "batch_size": [1e6, np.nan]})
+    assert said["lr"][1] == pytest.approx(sweep_law.answer(TARGET)["predictions"]["lr"]["value"])
+    assert said["lr"][0] != said["lr"][1]
+
+
+@pytest.mark.parametrize("values", [{"momentum": 0.9}, {"lr": [1e-3, 0.0]}, {"lr": -1.0}, {"lr": np.nan}])
+def test_a_surface_is_asked_at_what_the_law_knows(sweep_law, values):
+    with pytest.raises(InputError, match=next(iter(values))):
+        sweep_law.surface(TARGET, values)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, -0.01, float("nan")])
+def test_a_plateau_has_a_tolerance_above_zero(sweep_law, tolerance):
+    for ask in (sweep_law.plateau, sweep_law.contour):
+        with pytest.raises(InputError, match="tolerance"):
+            ask(TARGET, tolerance)
+
+
+@pytest.mark.filterwarnings("error")
+def test_absurd_sizes_are_answered_without_noise(sweep_law):
+    assert sweep_law.answer({"params": 1.0, "tokens": 1.0})["warnings"]
+
+
 def test_gradient_vanishes_at_the_optimum(sweep_table):
     fit = fit_pooled(build_sweep(scaling.load_runs(sweep_table)))
     problem, weight = problem_at(fit)
