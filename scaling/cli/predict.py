@@ -13,6 +13,8 @@ from scaling.terminal import echo_json, table
 
 __all__ = ["predict"]
 
+#: Warnings shown of a table of points; each row may have its own.
+_MOST = 8
 _Number = Annotated[float | None, typer.Option(parser=quantity, metavar="NUMBER")]
 
 
@@ -106,7 +108,9 @@ def _predict_table(
         echo_json({"rows": rows, "output": str(output), "level": level, "warnings": warnings})
         return
     print(f"{rows} rows written to {output}")
-    _show_warnings(warnings)
+    _show_warnings(warnings[:_MOST])
+    if len(warnings) > _MOST:
+        print(f"note: and {len(warnings) - _MOST} more, of single rows: see --json")
 
 
 def _show_one(name: str, answer: dict[str, Any]) -> None:

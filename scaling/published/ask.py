@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scaling.errors import InputError
-from scaling.published import LAWS, PublishedLaw, check_inputs, find
+from scaling.published import INPUTS, LAWS, PublishedLaw, check_inputs, find
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +50,7 @@ def answer_all(laws: Mapping[str, Any], inputs: Mapping[str, float], level: floa
                 raise
             warnings.append(f"{name}: left out: {error.message}")
             continue
+        answers[name]["warnings"] += _unused(law, checked)
         warnings += [f"{name}: {warning}" for warning in answers[name]["warnings"]]
     if not answers:
         raise InputError(
@@ -63,6 +64,14 @@ def answer_all(laws: Mapping[str, Any], inputs: Mapping[str, float], level: floa
         )
         warnings[1:1] = _spread(answers)
     return {"inputs": checked, "laws": answers, "level": level, "warnings": warnings}
+
+
+def _unused(law: Any, inputs: Mapping[str, float]) -> list[str]:
+    """Inputs of a person's own naming that the law does not know; ignored in silence, they would seem to count."""
+    if not (isinstance(law, PublishedLaw) or hasattr(law, "hypers")):
+        return []  # laws of other families name them themselves
+    known = {*INPUTS, *getattr(law, "inputs", ()), *(one.name for one in getattr(law, "hypers", ()))}
+    return [f"{name} is no input of this law and changes nothing" for name in inputs if name not in known]
 
 
 def _spread(answers: Mapping[str, Any]) -> list[str]:

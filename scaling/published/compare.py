@@ -1,4 +1,4 @@
-"""A picture of how laws differ: learning rate and batch size over tokens, one line a law."""
+"""A picture of how laws differ: learning rate and batch size over tokens, and how flat it is around the optimum."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any
 
 from scaling.errors import InputError
 
-__all__ = ["comparison_curves", "write_comparison"]
+__all__ = ["comparison_curves", "plateau_curves", "write_comparison"]
 
 _POINTS = 41
 _DECADES = 1.5
+#: Fractions of the loss that plateaus are drawn at.
+_TOLERANCES = (1e-3, 1e-2)
 
 
 def comparison_curves(
@@ -56,7 +58,9 @@ def write_comparison(
     from plotly.colors import qualitative
 
     curves = comparison_curves(laws, inputs)
-    figure = subplots.make_subplots(rows=1, cols=2, subplot_titles=("learning rate", "batch size (tokens)"))
+    flat = plateau_curves(laws, inputs)
+    titles = ("learning rate", "batch size (tokens)", "plateau: within 0.1 and 1 % of the best loss")
+    figure = subplots.make_subplots(rows=1, cols=3 if flat else 2, subplot_titles=titles[: 3 if flat else 2])
     colours = dict(zip(laws, qualitative.Safe * 4, strict=False))
     for column, output in enumerate(curves, start=1):
         for name, pairs in curves[output].items():
@@ -77,13 +81,70 @@ def write_comparison(
                 )
     figure.update_xaxes(type="log", title="tokens", exponentformat="power")
     figure.update_yaxes(type="log", exponentformat="power")
+    if flat:
+        _draw_plateaus(figure, graph_objects, flat, answers["laws"], colours)
     where = ", ".join(f"{name} = {value:.4g}" for name, value in inputs.items())
     figure.update_layout(
-        title=f"Laws from different recipes, at {where}", template="plotly_white", height=520
+        title=f"Laws from different recipes, at {where}"
+        if len(laws) > 1
+        else f"{next(iter(laws))} at {where}",
+        template="plotly_white",
+        height=520,
     )
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     scratch.write_text(figure.to_html(include_plotlyjs=True), encoding="utf-8")
     scratch.replace(path)
+
+
+def plateau_curves(
+    laws: Mapping[str, Any], inputs: Mapping[str, float]
+) -> dict[str, dict[float, list[tuple[float, float]]]]:
+    """Around the optimum of each fitted law, the settings that cost the same.
+
+    Args:
+        laws: Name to law.
+        inputs: The point; a hyperparameter held there leaves no plateau to draw.
+
+    Returns:
+        Law to tolerance (fraction of the loss) to ``(lr, batch_size)`` pairs; laws without a basin are left out.
+    """
+    curves: dict[str, dict[float, list[tuple[float, float]]]] = {}
+    for name, law in laws.items():
+        hypers = [one.name for one in getattr(law, "hypers", ())]
+        if sorted(hypers) != ["batch_size", "lr"] or law.basin is None or set(hypers) & set(inputs):
+            continue
+        across, up = hypers.index("lr"), hypers.index("batch_size")
+        curves[name] = {
+            tolerance: [(float(row[across]), float(row[up])) for row in law.contour(inputs, tolerance)]
+            for tolerance in _TOLERANCES
+        }
+    return curves
+
+
+def _draw_plateaus(
+    figure: Any,
+    graph_objects: Any,
+    flat: Mapping[str, Any],
+    answers: Mapping[str, Any],
+    colours: Mapping[str, str],
+) -> None:
+    for name, levels in flat.items():
+        for tolerance, dash in zip(levels, ("solid", "dot"), strict=True):
+            x, y = zip(*levels[tolerance], strict=True)
+            figure.add_scatter(
+                x=x, y=y, mode="lines", line={"color": colours[name], "dash": dash}, legendgroup=name,
+                name=f"{name}, {tolerance:.1%}", showlegend=False, row=1, col=3,
+            )  # fmt: skip
+    for name, answer in answers.items():
+        said = answer["predictions"]
+        if {"lr", "batch_size"} <= said.keys():
+            mark = graph_objects.Scatter(
+                x=[said["lr"]["value"]], y=[said["batch_size"]["value"]], mode="markers", name=name,
+                marker={"color": colours[name], "size": 9}, legendgroup=name, showlegend=False,
+            )  # fmt: skip
+            figure.add_trace(mark, row=1, col=3)
+    figure.update_xaxes(title="learning rate", row=1, col=3)
+    figure.update_yaxes(title="batch size", row=1, col=3)
 
 
 def _point(graph_objects: Any, tokens: float, entry: Mapping[str, Any], name: str, colour: str) -> Any:

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import scaling
 from scaling.cli import app
+from scaling.published import LAWS
 from scaling.terminal import run_app
 
 
@@ -154,3 +156,51 @@ def test_a_loss_is_said_only_of_a_size_that_is_known(
     assert call(*asked, "--params", "2B") == 0
     loss = json.loads(capsys.readouterr().out)["predictions"]["loss"]
     assert loss["low"] < 1.8 + 400 / 2e9**0.34 + 600 / 4e10**0.28 < loss["high"]
+
+
+@pytest.fixture(scope="module")
+def law(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("law") / "law.json"
+    assert call("fit", runs, "--law", "lr-batch", "--bootstrap", "0", "-o", path) == 0
+    return path
+
+
+TARGET = ["--params", "2B", "--tokens", "40B"]
+
+
+def test_an_input_that_changes_nothing_is_said(law: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert call("predict", law, "step-law", *TARGET, "--set", "weight_decay=0.1") == 0
+    told = capsys.readouterr().out.replace("\n", " ")
+    assert told.count("weight_decay is no input of this law and changes nothing") == 2
+    assert call("predict", law, *TARGET) == 0
+    assert "changes nothing" not in capsys.readouterr().out
+
+
+def test_the_picture_shows_the_plateau_unless_a_setting_is_held(law: Path, tmp_path: Path) -> None:
+    from scaling.published.compare import plateau_curves
+
+    fitted = scaling.load(law)
+    at = {"params": 2e9, "tokens": 4e10}
+    curves = plateau_curves({"mine": fitted, "step-law": LAWS["step-law"]}, at)
+    assert list(curves) == ["mine"]
+    lr, batch = zip(*curves["mine"][1e-3], strict=True)
+    assert fitted.surface(at, {"lr": lr, "batch_size": batch}) == pytest.approx(1e-3, rel=1e-6)
+    assert not plateau_curves({"mine": fitted}, {**at, "batch_size": 1e6})
+    assert call("predict", law, "step-law", *TARGET, "--plot", tmp_path / "plot.html") == 0
+    assert "plateau: within 0.1 and 1 % of the best loss" in (tmp_path / "plot.html").read_text()
+
+
+def test_a_table_of_points_does_not_drown_in_notes(
+    law: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    points = pd.DataFrame({"params": np.geomspace(1e7, 1e12, 30), "tokens": np.geomspace(1e9, 1e13, 30)})
+    points.to_csv(tmp_path / "points.csv", index=False)
+    asked = ["predict", law, "--points", tmp_path / "points.csv", "-o", tmp_path / "said.csv"]
+    capsys.readouterr()
+    assert call(*asked) == 0
+    told = capsys.readouterr().out
+    assert told.count("note: ") == 9
+    assert "more, of single rows: see --json" in told.replace("\n", " ")
+    assert call(*asked, "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["warnings"]) > 9
