@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scaling.errors import ForetuneError
 
 if TYPE_CHECKING:
     from hpo.store import Section
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["refuse_second", "sole_driver"]
 
@@ -28,12 +36,43 @@ def sole_driver(section: Section) -> Iterator[None]:
     Raises:
         ForetuneError: Another process of this machine is running the study.
     """
-    refuse_second(section)
-    section.set_attribute(_DRIVER, _me())
+    with _lock(section) as held:
+        refuse_second(section)
+        if not held:
+            raise ForetuneError(
+                f"study {section.attributes['study']!r} is being run by another process on this machine; "
+                "wait until it has finished, or end it and run this again"
+            )
+        section.set_attribute(_DRIVER, _me())
+        try:
+            yield
+        finally:
+            section.set_attribute(_DRIVER, None)
+
+
+@contextmanager
+def _lock(section: Section) -> Iterator[bool]:
+    """Hold a lock of this machine on the study; whether it was free. Of two that start at once, one gets it.
+
+    The kernel frees it when its process ends, however that comes.
+    """
+    where = section.place
+    if where is None or fcntl is None:
+        yield True
+        return
+    key = hashlib.sha256(f"{where} {section.attributes['study']}".encode()).hexdigest()[:16]
     try:
-        yield
-    finally:
-        section.set_attribute(_DRIVER, None)
+        file = (Path(tempfile.gettempdir()) / f"foretune-{key}.lock").open("a")
+    except OSError:  # another user's
+        yield True
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
 
 
 def refuse_second(section: Section) -> None:

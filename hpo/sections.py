@@ -34,6 +34,8 @@ def check_sections(config: StudyConfig, storage: BaseStorage, *, source: str, wh
                 continue
             about = entries[name].user_attrs.get(SECTION, {})
             _check_ours(config, storage, about, name, source=source, where=where)
+            if about:
+                refuse_second(Section(storage, name))
             new = json.loads(json.dumps({**definition_of(config, sealed=sealed), "fixed": fixed}))
             old = {**about.get("definition", {}), "fixed": about.get("fixed")}
             try:

@@ -31,6 +31,7 @@ __all__ = [
     "folder_of",
     "name_of",
     "open_storage",
+    "place_of",
     "sections_of",
     "study_names",
 ]
@@ -162,6 +163,14 @@ def folder_of(storage: BaseStorage) -> Path | None:
     return Path(url.removeprefix("sqlite:///")).resolve().parent if url.startswith("sqlite:///") else None
 
 
+def place_of(storage: BaseStorage) -> str | None:
+    """What tells a storage from every other one; ``None`` of one that only this process sees."""
+    url = str(getattr(storage, "url", "")) or None
+    if url is None or not url.startswith("sqlite:///"):
+        return url
+    return str(Path(url.removeprefix("sqlite:///")).resolve())
+
+
 class Section:
     """One part of a study: configurations and their runs, at one scale, for tuning or for testing.
 
@@ -201,6 +210,11 @@ class Section:
             )
             study.set_user_attr(SECTION, dict(attributes))
         return cls(storage, name)
+
+    @property
+    def place(self) -> str | None:
+        """Where it is kept, the same for every process that opens it; ``None`` where no other can."""
+        return place_of(self._storage)
 
     @property
     def study(self) -> optuna.Study:

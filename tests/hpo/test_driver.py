@@ -1,0 +1,35 @@
+"""One driver a study on one machine, also where two start at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hpo.driver import sole_driver
+from hpo.store import Section, open_storage
+from scaling.errors import ForetuneError
+
+
+def section(path: Path | str, study: str = "s") -> Section:
+    return Section.create(open_storage(path), study, "minimize", {"study": study, "phase": "tuning"})
+
+
+def test_of_two_that_start_at_once_one_is_turned_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = section(tmp_path / "a.db")
+    monkeypatch.chdir(tmp_path)
+    with sole_driver(first):
+        first.set_attribute("driver", None)  # as the other sees it that started at the same moment
+        for second in (section("a.db"), section(f"sqlite:///{tmp_path / 'a.db'}")):
+            with pytest.raises(ForetuneError, match="being run by another process"), sole_driver(second):
+                raise AssertionError("two drivers")
+        with sole_driver(section("a.db", "other")), sole_driver(section("b.db")):
+            pass
+    with sole_driver(section("a.db")):
+        pass
+
+
+def test_a_storage_of_this_process_alone_takes_no_lock() -> None:
+    assert section("memory://").place is None
