@@ -11,7 +11,7 @@ from hpo.allocation.fixed import Fixed
 from hpo.config import StudyConfig
 from hpo.ladder import LADDER, check_ladder
 from hpo.samplers import NAMES as SAMPLERS
-from hpo.schedulers import POPULATION, check_scheduler
+from hpo.schedulers import POPULATION, check_scheduler, make_scheduler
 from hpo.space import Space
 from hpo.tuning import sampler_for
 from scaling.errors import InputError
@@ -55,6 +55,16 @@ def check_names(config: StudyConfig, source: str) -> None:
             for fixed in config.variants:
                 sampler_for(sampler, space, 0, fixed)
     check_scheduler(config.scheduler, config.engine, source=source)
+    if config.scheduler.name != "none":
+        with naming(source):
+            make_scheduler(config.scheduler, config.metric, config.direction, config.space)
+    if config.scheduler.name in POPULATION and config.seeds.allocation == "racing":
+        raise InputError(
+            f"the members of a population ({config.scheduler.name}) train side by side, and cannot race",
+            source=source,
+            key="seeds.allocation",
+            remedy="give allocation: fixed, or another scheduler",
+        )
     if config.scheduler.name in POPULATION and config.budget.runs_planned(1) is None:
         raise InputError(
             f"the members of a population are trained side by side, and {config.budget.kind} do not say how many",

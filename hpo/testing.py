@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpo.config import StudyConfig, load_config
-from hpo.execution import Source, make_executor
+from hpo.driver import sole_driver
+from hpo.execution import Source, Task, make_executor
 from hpo.objective import load_objective
-from hpo.progress import Bar, Quiet
+from hpo.progress import Bar, Progress, Quiet
 from hpo.protocol import candidates, open_testing, task_of, weight_of
+from hpo.replay import SCHEDULE
 from hpo.study import Study
 from hpo.tuning import Given, Together
 from scaling.errors import InputError
@@ -37,14 +39,28 @@ def test(
         address: Of a Ray cluster.
         engine: In place of the study's own.
         progress: Whether to show a progress bar.
+
+    Raises:
+        InputError: The study has no testing seeds, or a configuration holds a value that the study does not know.
+        ForetuneError: Nothing has a value to choose by, or another process is running the study.
     """
+    if not study.scales:
+        raise InputError(
+            "these are runs of given configurations, which have no sealed seeds",
+            source=study.name,
+            key="name",
+            remedy="name a study that has been tuned, or run hpo.evaluate on further seeds",
+        )
     definition = dict(study.definition)
     if objective is not None:
         definition["objective"] = objective
     config = load_config(definition)
     if not config.seeds.testing:
         raise InputError(
-            "the study has no testing seeds", key="seeds.testing", remedy="start a study that has some"
+            "the study has no testing seeds",
+            source=study.name,
+            key="seeds.testing",
+            remedy="start a study that has some",
         )
     function = load_objective(config.objective, config.command, source=study.name)
     task = task_of(
@@ -56,20 +72,48 @@ def test(
         resources=config.resources,
     )
     watcher = _test_bar(study, config, len(configs or {})) if progress else Quiet()
+    _check_known(config, study, configs or {})
+    with sole_driver(study.scales[0].tuning):
+        return _opened(study, config, configs or {}, task, watcher, engine or config.engine, address)
+
+
+def _check_known(config: StudyConfig, study: Study, configs: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse what the study does not know before the seeds are opened: it was mistyped, and would be looked at."""
+    known = {SCHEDULE, *config.space.root, *(name for scale in study.scales for name in scale.fixed)}
+    tuned = config.baseline.tune if config.baseline is not None else None
+    if tuned is not None:
+        known |= {*tuned.fixed, *(tuned.space.root if tuned.space else ())}
+    for role, values in configs.items():
+        for name in values:
+            if name not in known:
+                raise InputError(
+                    f"{name!r} is neither in the space nor fixed",
+                    source=study.name,
+                    key=f"--config {role}",
+                    remedy=f"there are {', '.join(sorted(known - {SCHEDULE}))}",
+                )
+
+
+def _opened(
+    study: Study,
+    config: StudyConfig,
+    configs: Mapping[str, Mapping[str, Any]],
+    task: Task,
+    watcher: Progress,
+    engine: str,
+    address: str | None,
+) -> Study:
     sources: list[Source] = []
-    for scale in study.scales:
-        assert scale.testing is not None
+    sealed = [(scale, scale.testing) for scale in study.scales if scale.testing is not None]
+    for scale, testing in sealed:
         chosen = candidates(config, scale.incumbent, scale.fixed, scale.baseline)
-        chosen += [(role, {**scale.fixed, **values}) for role, values in (configs or {}).items()]
-        open_testing(scale.testing, chosen, again=True)
-        sources.append(
-            Given(scale.testing, chosen, config.seeds.testing, watcher.finished, single_roles=True)
-        )
-    with watcher, make_executor(engine or config.engine, address=address) as executor:
+        chosen += [(role, {**scale.fixed, **values}) for role, values in configs.items()]
+        open_testing(testing, chosen, again=True)
+        sources.append(Given(testing, chosen, config.seeds.testing, watcher.finished, single_roles=True))
+    with watcher, make_executor(engine, address=address) as executor:
         executor.run(Together(sources), task)
-    for scale in study.scales:
-        assert scale.testing is not None
-        scale.testing.set_attribute("closed", len(scale.testing.attribute("openings")))
+    for _, testing in sealed:
+        testing.set_attribute("closed", len(testing.attribute("openings")))
     return Study(study.storage, study.name, where=study.where)
 
 

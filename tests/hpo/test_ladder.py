@@ -85,6 +85,9 @@ def test_a_target_among_the_scales_is_trained_last_at_the_prediction_and_tested(
     assert abs(math.log2(done.incumbent.config["lr"] / best_lr(TARGET["params"]))) < 0.7
     # Nothing below the target is tested, and no testing seed tunes.
     assert set(done.runs.loc[done.runs["phase"] == "tuning", "seed"]) == {0, 1}
+    count = len(done.runs)
+    again = done.test({"mine": {"lr": 1e-3, "batch_size": 64}}, objective=train, progress=False)
+    assert len(again.openings) == 2 and len(again.runs) == count + 2
 
 
 def test_an_interrupted_ladder_goes_on_and_repeats_no_run(storage: str) -> None:

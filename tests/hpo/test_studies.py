@@ -110,6 +110,48 @@ def test_a_budget_of_flops_counts_by_what_every_run_is_asked_for(storage: str) -
     assert list(study.runs["flops"]) == [600.0] * 3
 
 
+def test_a_mistyped_configuration_opens_no_testing_seeds(objective: Objective, storage: str) -> None:
+    study = run(objective, storage, test=False)
+    with pytest.raises(InputError, match="'m' is neither in the space nor fixed") as caught:
+        study.test({"mine": {"x": 0.3, "m": 2}}, objective=objective, progress=False)
+    assert caught.value.source == "toy" and "n, x" in str(caught.value.remedy)
+    assert study.openings == []
+
+
+def test_given_runs_have_nothing_to_open() -> None:
+    opened = open_storage("memory://")
+    hpo.evaluate(
+        Objective(), [{"x": 0.1}], [0], name="given", engine="inline", storage=opened, progress=False
+    )
+    with pytest.raises(InputError, match="no sealed seeds"):
+        hpo.load_study("given", opened).test(progress=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"scheduler": {"name": "asha", "maximum": 3}}, "scheduler"),
+        (
+            {
+                "scheduler": {"name": "pbt", "perturbation_interval": 2},
+                "seeds": {"tuning": [0, 1, 2], "testing": [100, 101], "allocation": "racing"},
+                "budget": {"runs": 9},
+                "engine": "ray",
+            },
+            "seeds.allocation",
+        ),
+    ],
+)
+def test_what_a_scheduler_cannot_do_is_said_before_anything_is_written(
+    objective: Objective, storage: str, changes: dict[str, Any], key: str
+) -> None:
+    study = run(objective, storage)
+    with pytest.raises(InputError) as caught:
+        run(objective, storage, **changes)
+    assert caught.value.key == key and caught.value.remedy
+    assert hpo.load_study("toy", storage).definition == study.definition
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "sobol", "tpe", "cmaes", "bayesian"])
 def test_every_sampler_resumes_as_if_never_interrupted(storage: str, tmp_path: Path, sampler: str) -> None:
