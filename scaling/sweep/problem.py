@@ -61,15 +61,15 @@ class Prior:
     )
     curvature_log_sd: float = 1.2
     skew: Mapping[str, float] = field(default_factory=lambda: {"lr": 0.6})
-    shape_sd: float = 0.6
+    shape_sd: float = 0.4
     drift_sd: float = 0.1
     bends: Mapping[str, Mapping[str, tuple[float, float]]] = field(
         default_factory=lambda: {
             "batch_size": {FEW_TOKENS: (0.5, 0.3), SHORT_TRAINING: (0.5, 0.3)},
-            "other": {FEW_TOKENS: (0.0, 0.2)},
+            "other": {FEW_TOKENS: (0.0, 0.15)},
         }
     )
-    scatter: float = 0.2
+    scatter: float = 0.3
     scatter_cells: float = 3.0
     noise: float = 0.0012
     noise_runs: float = 5.0
