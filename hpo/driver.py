@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from scaling.errors import ForetuneError
 
@@ -61,18 +61,35 @@ def _lock(section: Section) -> Iterator[bool]:
         yield True
         return
     key = hashlib.sha256(f"{where} {section.attributes['study']}".encode()).hexdigest()[:16]
+    path = Path(tempfile.gettempdir()) / f"foretune-{key}.lock"
     try:
-        file = (Path(tempfile.gettempdir()) / f"foretune-{key}.lock").open("a")
-    except OSError:  # another user's
+        file = _locked(path)
+    except PermissionError:  # another user's
         yield True
+        return
+    if file is None:
+        yield False
         return
     with file:
         try:
+            yield True
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _locked(path: Path) -> IO[str] | None:
+    """The file, locked; ``None`` while another process holds it."""
+    while True:
+        file = path.open("a")
+        try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True
+        except BlockingIOError:
+            file.close()
+            return None
+        with suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                return file
+        file.close()  # its last holder has removed it since it was opened
 
 
 def refuse_second(section: Section) -> None:

@@ -10,8 +10,9 @@ it failed.
 from __future__ import annotations
 
 import os
+import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,9 @@ __all__ = [
 
 #: Where studies are kept unless said otherwise: a file in the working directory.
 DEFAULT_STORAGE = "sqlite:///foretune.db"
+
+#: Attempts to open a database whose tables another process is making.
+_PATIENCE = 10
 
 #: User attribute of an Optuna study that says which part of which Foretune study it is.
 SECTION = "foretune"
@@ -115,7 +119,7 @@ def _database(url: str, *, sqlite: bool) -> BaseStorage:
     # A writer waits for another one instead of failing: drivers, dashboards and readers share the file.
     options: dict[str, Any] = {"connect_args": {"timeout": 60}} if sqlite else {"pool_pre_ping": True}
     try:
-        storage = RDBStorage(url, engine_kwargs=options)
+        storage = _made_once(lambda: RDBStorage(url, engine_kwargs=options))
     except ImportError:
         raise InputError(
             "cannot be opened: its driver is not installed here",
@@ -134,6 +138,20 @@ def _database(url: str, *, sqlite: bool) -> BaseStorage:
     if sqlite:
         _quicken(storage)
     return storage
+
+
+def _made_once(make: Callable[[], BaseStorage]) -> BaseStorage:
+    """Open a database; where another process is making its tables at this very moment, once they are there."""
+    import sqlalchemy
+
+    for _ in range(_PATIENCE):
+        try:
+            return make()
+        except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.IntegrityError) as error:
+            if "already exists" not in str(error) and "alembic_version" not in str(error):
+                raise
+            time.sleep(0.2)
+    return make()
 
 
 def _quicken(storage: Any) -> None:

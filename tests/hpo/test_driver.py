@@ -18,6 +18,9 @@ def section(path: Path | str, study: str = "s") -> Section:
 def test_of_two_that_start_at_once_one_is_turned_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    locks = tmp_path / "locks"
+    locks.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(locks))
     first = section(tmp_path / "a.db")
     monkeypatch.chdir(tmp_path)
     with sole_driver(first):
@@ -28,7 +31,8 @@ def test_of_two_that_start_at_once_one_is_turned_away(
         with sole_driver(section("a.db", "other")), sole_driver(section("b.db")):
             pass
     with sole_driver(section("a.db")):
-        pass
+        assert len(list(locks.iterdir())) == 1
+    assert not list(locks.iterdir())
 
 
 def test_a_storage_of_this_process_alone_takes_no_lock() -> None:

@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
@@ -103,3 +104,26 @@ def test_sqlite_keeps_a_write_ahead_log(tmp_path: Path) -> None:
 
     open_storage(tmp_path / "record.db")
     assert sqlite3.connect(tmp_path / "record.db").execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_database_that_another_process_is_making_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sqlalchemy.exc import IntegrityError, OperationalError
+
+    from hpo import store
+
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    exists = OperationalError("CREATE TABLE", {}, Exception("table studies already exists"))
+    twice = IntegrityError("INSERT INTO alembic_version", {}, Exception("UNIQUE constraint failed"))
+    there = InMemoryStorage()
+    outcomes: list[Any] = [exists, twice, there]
+
+    def make() -> Any:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    assert store._made_once(make) is there
+    outcomes.append(OperationalError("SELECT", {}, Exception("disk I/O error")))
+    with pytest.raises(OperationalError, match="disk"):
+        store._made_once(make)
