@@ -123,13 +123,19 @@ class Ladder(Source):
         self._by_section[job.section].tell(job, record)
 
     def runs(self) -> pd.DataFrame:
-        """The runs table of the ladder: sizes as asked for, so that runs of one size stay together."""
+        """The runs table of the ladder.
+
+        Sizes as asked for, so that runs of one size stay together; learning rate and batch size as the training says it
+        used them (a batch of whole sequences, say), where it does.
+        """
         import pandas as pd
 
+        hypers = list(self.config.space.root)
         rows = [
             {
                 **size,
                 **rung.ledger.params[record.atom.configuration],
+                **{name: record.metrics[name] for name in hypers if _positive(record.metrics.get(name))},
                 "loss": record.value,
                 "seed": record.atom.seed,
                 "status": record.status,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import hpo
+import scaling.planning
 from scaling.errors import InputError
 
 SCALES = [{"params": 1e6 * 2**k, "tokens": 2e7 * 2**k} for k in (0, 1, 2, 3, 4)]
@@ -69,6 +70,23 @@ def test_it_spends_its_budget_on_several_sizes_and_finds_the_law(storage: str) -
 
     answer = fit(runs, law="lr-batch", bootstrap=0).answer(TARGET)
     assert abs(math.log2(answer["predictions"]["lr"]["value"] / best_lr(TARGET["params"]))) < 0.7
+
+
+def test_the_law_is_fitted_to_the_batch_that_was_trained(
+    storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def whole(config: dict[str, Any], *, seed: int, trial: Any) -> dict[str, float]:
+        batch = 64 * max(1, config["batch_size"] // 64)
+        return {**train({**config, "batch_size": batch}, seed=seed, trial=trial), "batch_size": batch}
+
+    seen: list[Any] = []
+    plan = scaling.planning.plan
+    monkeypatch.setattr(
+        scaling.planning, "plan", lambda runs, **options: seen.append(runs) or plan(runs, **options)
+    )
+    hpo.run(study(1e17, objective=whole), storage=storage, progress=False)
+    complete = seen[-1][seen[-1]["status"] == "complete"]
+    assert (complete["batch_size"] % 64 == 0).all()
 
 
 def test_a_target_among_the_scales_is_trained_last_at_the_prediction_and_tested(storage: str) -> None:
