@@ -14,6 +14,7 @@ from scaling.report.numbers import count, number, percent
 from scaling.report.page import Page
 from scaling.report.provenance import titled
 from scaling.report.theme import COLOURS
+from scaling.sweep.table import DEFAULT_CENTRE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,16 +219,26 @@ def _cells(fitted: FittedSweep) -> Block:
     return Details(f"All {len(rows)} cells", [Table([name.replace("_", " ") for name in names], rows)])
 
 
+def _command(fitted: FittedSweep) -> str:
+    """The command that makes this law again from the same runs."""
+    options, runs = fitted.options, fitted.runs
+    words = [f"scaling fit {Path(str(runs.get('source', 'runs.csv'))).name} --law lr-batch"]
+    if runs.get("columns"):
+        words.append("--columns " + ",".join(f"{ours}={theirs}" for ours, theirs in runs["columns"].items()))
+    centre = {name: tuple(on) for name, on in options.get("centre", {}).items()}
+    if any(DEFAULT_CENTRE.get(name) != on for name, on in centre.items()):
+        text = ";".join(f"{name}:{'+'.join(on)}" for name, on in centre.items())
+        words.append(f'--set "centre={text}"')
+    words += [f"--set {name}=false" for name in ("bend", "joint") if options.get(name) is False]
+    words.append(f"--method {fitted.method} --bootstrap {options.get('bootstrap', 0)}")
+    return " ".join([*words, f"--seed {options.get('seed', 0)} -o law.json"])
+
+
 def _made(fitted: FittedSweep) -> list[Block]:
-    options = fitted.options
-    command = (
-        f"scaling fit {Path(str(fitted.runs.get('source', 'runs.csv'))).name} --law lr-batch --method {fitted.method} "
-        f"--bootstrap {options.get('bootstrap', 0)} --seed {options.get('seed', 0)} -o law.json"
-    )
     facts: list[list[object]] = [
         ["runs", fitted.runs.get("source", "–")],
         ["SHA-256 of the runs", fitted.runs.get("sha256", "–")],
         ["objective", f"{fitted.objective:.12g}"],
         ["converged", fitted.converged],
     ]
-    return [Code(command), Table(["what", "value"], facts)]
+    return [Code(_command(fitted)), Table(["what", "value"], facts)]

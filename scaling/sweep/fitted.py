@@ -92,6 +92,7 @@ def fit_sweep(
     origin = {
         "source": table.source,
         "sha256": table.sha256,
+        "columns": dict(table.columns),
         "rows": len(table),
         "set_aside": table.set_aside,
     }

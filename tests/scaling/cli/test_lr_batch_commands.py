@@ -204,3 +204,24 @@ def test_a_table_of_points_does_not_drown_in_notes(
     assert "more, of single rows: see --json" in told.replace("\n", " ")
     assert call(*asked, "--json") == 0
     assert len(json.loads(capsys.readouterr().out)["warnings"]) > 9
+
+
+def test_the_report_names_the_command_that_makes_the_law_again(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import re
+    import shlex
+    from html import unescape
+
+    table = pd.read_csv(runs).rename(columns={"batch_size": "tokens_a_step"})
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    settings = ["--columns", "batch_size=tokens_a_step", "--bootstrap", "0", "--set", "joint=no"]
+    settings += ["--set", "centre=lr:width+tokens;batch_size:tokens"]
+    report, law = tmp_path / "report.html", tmp_path / "law.json"
+    assert (
+        call("fit", tmp_path / "mine.csv", "--law", "lr-batch", *settings, "--report", report, "-o", law) == 0
+    )
+    (command,) = set(re.findall(r"scaling fit mine\.csv[^<]*", unescape(report.read_text())))
+    again = [word.replace("mine.csv", str(tmp_path / "mine.csv")) for word in shlex.split(command)[1:]]
+    assert call(*again[:-1], tmp_path / "again.json") == 0
+    assert scaling.load(tmp_path / "again.json").params == scaling.load(law).params
