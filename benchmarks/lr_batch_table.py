@@ -53,6 +53,14 @@ def table(results: dict[str, Any]) -> str:
             f"{_percent(f[ALONE]['mean'])}; rule {_percent(f['step-law rule']['mean'])}",
         ),
         (
+            "exponent of the best batch in tokens, cells of one model size compared",
+            ", ".join(f"{one['exponent']:.2f} ± {one['error']:.2f}" for one in f["growth"]),
+            "",
+            "from "
+            + ", ".join(f"{one['from'] / 1e9:.0f} to {one['to'] / 1e9:.0f}" for one in f["growth"])
+            + " billion tokens",
+        ),
+        (
             "planned runs, on smaller cells alone: median gap (90th percentile)",
             f"{_percent(f['planned']['median'])} ({f['planned']['p90']:.3f} %)",
             "",

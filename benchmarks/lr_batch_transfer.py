@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import statsmodels.api as sm
 
 import scaling
 from benchmarks.lr_batch_data import SWEEP_FLOPS, TEST, Data, interval, summary
@@ -20,6 +22,8 @@ ALONE = "no offset shared by cells of one model size"
 FEW = "few tokens as the only bend"
 #: The one bend there was before, shrunk towards none.
 FEW_ONLY = Prior(bends={"other": {FEW_TOKENS: (0.0, 0.2)}})
+#: Tokens between which the growth of the best batch is looked at.
+LENGTHS = (2e9, 4e9, 8e9, 2.84e10)
 FIXED = (131072.0, 262144.0, 524288.0, 1048576.0, 2097152.0)
 
 
@@ -113,7 +117,23 @@ def form(data: Data, quick: bool) -> dict[str, Any]:
     ):
         gaps = [float(data.gaps(law, scored)[:, 0].mean()) for law in chosen]
         result[name] = {"median": float(np.median(gaps)), "p90": float(np.quantile(gaps, 0.9))}
+    result["growth"] = growth(data)
     return result
+
+
+def growth(data: Data) -> list[dict[str, float]]:
+    """Exponent of the best batch size in tokens, by length of training; each model size has its own level."""
+    cells = list(data.surfaces)
+    params, tokens = (data.cells.loc[cells, name].to_numpy(dtype=float) for name in ("params", "tokens"))
+    batch = np.array([data.surfaces[cell].best_at[1] for cell in cells])
+    found = []
+    for low, high in pairwise(LENGTHS):
+        among = (tokens > 0.99 * low) & (tokens < 1.01 * high)
+        sizes = (params[among, None] == np.unique(params[among])).astype(float)
+        fit = sm.OLS(batch[among], np.column_stack([np.log2(tokens[among]), sizes])).fit()
+        slope, error = float(fit.params[0]), float(fit.bse[0])
+        found.append({"from": low, "to": high, "exponent": slope, "error": error, "cells": int(among.sum())})
+    return found
 
 
 def fixed_batch(data: Data, quick: bool) -> dict[str, Any]:
