@@ -28,7 +28,6 @@ Array = NDArray[np.float64]
 
 #: The plateau is where the loss is within this fraction of its optimum.
 PLATEAU = 1e-3
-_DRAWS = 400
 
 
 @dataclass(frozen=True)
@@ -187,13 +186,18 @@ class FittedSweep:
         Args:
             inputs: The law's inputs. A hyperparameter among them is held there: the others are then the best for it.
             level: Coverage of the intervals. They cover the optimum that a sweep at that size would measure.
+
+        Returns:
+            ``inputs``, ``predictions``, ``level``, ``plateau`` (where one hyperparameter is free: its range at what is
+            held) and ``warnings``.
         """
         from scaling.published import check_inputs
+        from scaling.sweep.held import free_column, optimum, slice_plateau
         from scaling.sweep.warn import answer_warnings
 
         given = check_inputs(inputs)
         x = self.position(given)
-        middle, low, high, cost = self._optimum(given, x, level)
+        middle, low, high, cost = optimum(self, given, x, level)
         predictions: dict[str, dict[str, Any]] = {}
         for column, law in enumerate(self.hypers):
             if law.name not in given:
@@ -203,7 +207,12 @@ class FittedSweep:
         if loss is not None:
             predictions["loss"] = loss
         warnings = answer_warnings(self, given, predictions, cost)
-        plateau = self.plateau(given) if self.basin is not None and not self._held(given).any() else {}
+        held = [law.name for law in self.hypers if law.name in given]
+        plateau = {}
+        if self.basin is not None and not held:
+            plateau = self.plateau(given)
+        elif self.basin is not None and len(held) == len(self.hypers) - 1:
+            plateau = slice_plateau(self, given, x, float(middle[free_column(self, given)]), PLATEAU)
         return {
             "inputs": given,
             "predictions": predictions,
@@ -211,44 +220,6 @@ class FittedSweep:
             "plateau": plateau,
             "warnings": warnings,
         }
-
-    def _held(self, given: Mapping[str, float]) -> NDArray[np.bool_]:
-        return np.array([law.name in given for law in self.hypers], dtype=bool)
-
-    def _optimum(
-        self, given: Mapping[str, float], x: Array, level: float
-    ) -> tuple[Array, Array, Array, tuple[float, float, float]]:
-        """log2 of the best hyperparameters, interval ends, and the log-loss cost of what is held (with its ends)."""
-        from scipy.special import stdtrit
-
-        middle, spread = self.centre(given)
-        freedom = np.array([law.freedom for law in self.hypers])
-        total = np.sqrt(spread**2 + np.array([law.scatter for law in self.hypers]) ** 2)
-        held = self._held(given)
-        if not held.any() or self.basin is None:
-            reach = stdtrit(freedom, 0.5 + level / 2) * total
-            return middle, middle - reach, middle + reach, (0.0, 0.0, 0.0)
-        wanted = np.array([np.log2(given.get(law.name, 1.0)) for law in self.hypers])
-        # Where the optimum may lie decides what is best at a fixed value, so its draws are carried through.
-        generator = np.random.default_rng(0)
-        centres = middle + total * generator.standard_t(freedom, size=(_DRAWS, len(middle)))
-        centres = np.vstack([middle, centres])
-        d = best_given(self.basin, held, wanted - centres)
-        if self.walls is not None:
-            d = d + self.walls.best_shift(self.basin, held, d[0], x)
-        best = centres + d
-        sizes = np.broadcast_to(x, (len(d), len(x)))
-        cost = self.walls.excess(self.basin, d, sizes) if self.walls else excess(self.basin, d, sizes)
-        cost = np.maximum(cost, 0.0)
-        tails = [0.5 - level / 2, 0.5 + level / 2]
-        low, high = np.quantile(best[1:], tails, axis=0)
-        cheapest, dearest = np.quantile(cost[1:], tails)
-        return (
-            best[0],
-            np.minimum(low, best[0]),
-            np.maximum(high, best[0]),
-            (float(cost[0]), float(cheapest), float(dearest)),
-        )
 
     def _scales(self, given: Mapping[str, float]) -> dict[str, float] | None:
         """``params`` and ``tokens`` at a size; one that was merged away follows from the other."""

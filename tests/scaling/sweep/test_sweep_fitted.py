@@ -136,6 +136,19 @@ def test_a_surface_is_asked_at_what_the_law_knows(sweep_law, values):
         sweep_law.surface(TARGET, values)
 
 
+def test_a_plateau_at_a_fixed_batch_size_costs_what_it_says(sweep_table):
+    law = scaling.fit(sweep_table, law="lr-batch", bootstrap=0, joint=False)
+    held = {**TARGET, "batch_size": 2e6}
+    said = law.answer(held)
+    assert set(said["plateau"]) == {"tolerance", "lr"}
+    ends = said["plateau"]["lr"]
+    best = said["predictions"]["lr"]["value"]
+    assert ends["low"] < best < ends["high"]
+    loss = np.log1p(law.surface(TARGET, {"lr": [ends["low"], best, ends["high"]], "batch_size": 2e6}))
+    assert loss - loss[1] == pytest.approx([1e-3, 0.0, 1e-3], abs=3e-5)
+    assert law.answer({**held, "lr": 1e-3})["plateau"] == {}
+
+
 @pytest.mark.parametrize("tolerance", [0.0, -0.01, float("nan")])
 def test_a_plateau_has_a_tolerance_above_zero(sweep_law, tolerance):
     for ask in (sweep_law.plateau, sweep_law.contour):
