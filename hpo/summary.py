@@ -25,6 +25,7 @@ def summary(study: Study) -> dict[str, Any]:
         "metric": study.metric,
         "direction": study.direction,
         "scales": parts,
+        "tuning_seeds": list(study.definition.get("seeds", {}).get("tuning", [])),
         "testing_seeds": list(study.definition.get("seeds", {}).get("testing", [])),
         "openings": study.openings,
         "second_look": any(sum(o["scale"] == s.label for o in study.openings) > 1 for s in study.scales),

@@ -31,7 +31,6 @@ def show(found: dict[str, Any]) -> None:
             (
                 part["scale"] or "-",
                 _counts(part["runs"]),
-                in_words(chosen["config"]) if chosen else "",
                 _estimate(chosen["estimate"]) if chosen else "",
                 *(_tested(part.get("testing", {}).get(role)) for role in ("incumbent", "baseline")),
             )
@@ -39,15 +38,19 @@ def show(found: dict[str, Any]) -> None:
     columns = (
         "scale",
         "runs",
-        "incumbent",
-        f"{found['metric']} [95 %]",
+        f"incumbent's {found['metric']} [95 %]",
         "incumbent tested",
         "baseline tested",
     )
     table(f"{found['name']}: {found['direction']} {found['metric']}", columns, rows)
     for part in found["scales"]:
+        where = f"{part['scale']}: " if part["scale"] else ""
+        if chosen := part.get("incumbent"):  # below the table, which would cut a long one short
+            print(f"incumbent: {where}{in_words(chosen['config'])}")
         for line in part.get("errors", ()):
-            print(f"failed: {part['scale'] + ': ' if part['scale'] else ''}{line}")
+            print(f"failed: {where}{line}")
+    if len(found["tuning_seeds"]) == 1 and any(part.get("incumbent") for part in found["scales"]):
+        print("tuning seeds: one, so that what it does to all configurations alike is in no interval")
     _say_openings(found)
 
 

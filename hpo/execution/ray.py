@@ -68,6 +68,9 @@ class RayExecutor(Executor):
             os.environ.setdefault(name, value)
         for name in ("ray", "ray.tune", "ray.air", "ray.train"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger("ray.tune.tune").setLevel(
+            logging.CRITICAL
+        )  # lists failed runs, which the record has
         self._ours = not ray.is_initialized()
         if self._ours:
             self._start(address)
@@ -304,7 +307,7 @@ class _SourceSearcher(Searcher):
             record = RunRecord.from_dict(json.loads(result[RECORD]))
         elif error or not result:
             reason = "its process died twice: killed, out of memory, or its machine was lost"
-            trouble = f"{reason}\n{self._troubles.pop(trial_id, '')}".strip()
+            trouble = f"{self._troubles.pop(trial_id, '')}\n{reason}".strip()  # tables show the last line
             record = RunRecord(job.atom, "failed", None, {}, time.time() - started, started, trouble)
         else:
             reports = {name: value for name, value in result.items() if name in result.get("reported", ())}

@@ -144,6 +144,8 @@ def _chosen(study: Study) -> list[Any]:
         "The incumbent is chosen on tuning seeds alone, by the estimate of its true value, not by its best run. "
         "The estimate is of its mean on seeds that nobody has seen, with a 95 % interval."
     )
+    if len(study.definition.get("seeds", {}).get("tuning", [])) == 1:
+        note += " There was one tuning seed: what it does to all configurations alike is in no interval."
     return [Table(["scale", "incumbent", "tuning runs of it", f"expected {study.metric}"], rows), Text(note)]
 
 

@@ -101,6 +101,17 @@ def test_run_for_people_and_again(command: Command) -> None:
     assert command("run", "study.yaml", "budget.trials=3", "-q", "--storage", "foretune.db")[0] == 0
 
 
+def test_the_chosen_values_are_shown_whole_and_one_seed_is_said_to_be_one(command: Command) -> None:
+    long = "a_parameter_whose_name_is_too_long_for_a_column_of_a_terminal"
+    space = f"space={{lr: {{type: float, low: 0.1, high: 0.2}}, {long}: {{type: int, low: 7, high: 8}}}}"
+    status, out, _ = command(
+        "run", "study.yaml", "-q", space, "fixed={params: 1, tokens: 1, batch_size: 8}", "seeds.tuning=[0]",
+        "baseline=null",
+    )  # fmt: skip
+    assert status == 0 and f" {long}=" in out and "in no interval" in out
+    assert "in no interval" not in command("run", "study.yaml", "name=two", "-q")[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
