@@ -74,10 +74,12 @@ def compare(
 
         comparison_page(found, given, view).write(report)
     if as_json:
+        from dataclasses import asdict
+
         from scaling.terminal import echo_json
 
         echo_json(
-            {**found.to_dict(), "costs": None if view is None else [vars(entry) for entry in view.found]}
+            {**found.to_dict(), "costs": None if view is None else [asdict(entry) for entry in view.found]}
         )
     else:
         _show(found, view)

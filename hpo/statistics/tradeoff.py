@@ -150,7 +150,9 @@ def _statement(
         return f"{method.name}: {gain}; below the baseline's cheapest point in quality."
     if np.isinf(cheaper.value):
         bound = max(costs) / method.cost
-        return f"{method.name}: {gain}; no baseline measured gets there: more than {bound:.3g} times cheaper."
+        sure = min(cheaper.low, bound)
+        how_sure = "" if sure == bound else f" as measured, with {cheaper.level:.0%} at least {sure:.3g}"
+        return f"{method.name}: {gain}; no baseline measured gets there: more than {bound:.3g} times cheaper{how_sure}."
     return (
         f"{method.name}: {gain}; at equal quality {cheaper.value:.3g} times cheaper "
         f"[{cheaper.low:.3g}, {cheaper.high:.3g}]."

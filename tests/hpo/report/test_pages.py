@@ -144,6 +144,9 @@ def test_quality_against_cost_says_how_many_times_cheaper(storage, capsys):
     run(["one"], storage=storage, level=0.95, curve="curve", cost="batch_size")
     said = capsys.readouterr().out
     assert "at equal cost" in said or "not identified" in said
+    run(["one"], storage=storage, level=0.95, curve="curve", cost="batch_size", as_json=True)
+    told = json.loads(capsys.readouterr().out)["costs"]
+    assert {"name", "cost", "better", "cheaper", "statement"} <= set(told[0])
     points = cost_points(hpo.load_study("curve", storage), "batch_size")
     assert [point.cost for point in points] == [32, 128, 512]
 

@@ -42,7 +42,16 @@ def test_intervals_hold_the_planted_factor():
 def test_beyond_the_baselines_best_only_a_bound_is_claimed():
     found = trade_off(Point("method", 4.0, [9.0] * 5), points(0.0, 5), replicates=50)
     assert math.isinf(found.cheaper.value)
-    assert "more than 4 times cheaper" in found.statement
+    assert "more than 4 times cheaper." in found.statement
+
+
+def test_a_bound_says_how_sure_it_is():
+    rng = np.random.default_rng(6)
+    found = trade_off(Point("method", 8.0, 4.1 + 0.8 * rng.normal(size=10)), points(0.3), replicates=300)
+    assert math.isinf(found.cheaper.value) and found.cheaper.low < 2
+    assert (
+        f"more than 2 times cheaper as measured, with 95% at least {found.cheaper.low:.3g}" in found.statement
+    )
 
 
 def test_outside_the_costs_measured_the_gain_is_not_identified():
