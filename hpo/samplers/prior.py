@@ -93,7 +93,8 @@ def prior_from_law(
 
     Args:
         law: A law file, a published law's name, or a fitted law.
-        inputs: ``params``, ``tokens`` and whatever else the study holds fixed; the law takes what it knows.
+        inputs: ``params``, ``tokens`` and whatever else the study holds fixed; the law takes what it knows, and answers
+            with the best beside a hyperparameter that is held there.
         space: Distributions by parameter.
         source: Of the study, for error messages.
 
@@ -101,16 +102,20 @@ def prior_from_law(
         InputError: The law cannot be read, lacks an input, or predicts no numeric parameter of the space.
     """
     import scaling
+    from scaling.published.ask import open_law
 
     numbers = {
         name: float(value)
         for name, value in inputs.items()
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
     }
-    # Training code counts params and tokens; anything else in `fixed` is the objective's own.
-    known = {name: value for name, value in numbers.items() if name in ("params", "tokens", "flops")}
     try:
-        answer = scaling.predict(law, level=_LEVEL, **known)
+        fitted = law if hasattr(law, "answer") else open_law(str(law))
+        # Anything else in `fixed` is the objective's own; a hyperparameter that the study holds, the law holds too.
+        asked = {"params", "tokens", "flops", *getattr(fitted, "inputs", ())}
+        asked |= {one.name for one in getattr(fitted, "hypers", ()) if one.name not in space}
+        known = {name: value for name, value in numbers.items() if name in asked}
+        answer = scaling.predict(fitted, level=_LEVEL, **known)
     except InputError as error:
         raise InputError(
             error.message, source=source or error.source, key="sampler.prior", remedy=error.remedy

@@ -54,6 +54,31 @@ def test_a_published_law_gives_centres_and_wide_octaves() -> None:
     assert found.centres["batch_size"] == 4096  # the edge of the space
 
 
+def test_a_fitted_law_takes_its_own_inputs_and_what_the_study_holds() -> None:
+    import scaling
+
+    generator = np.random.default_rng(0)
+    rows = []
+    for active, tokens in ((1e7, 1e9), (1e7, 4e9), (4e7, 1e9), (4e7, 4e9)):
+        centre = -8.0 - 0.5 * math.log2(active / 1e7), 16.0 + 0.5 * math.log2(tokens / 1e9)
+        for u, v in generator.uniform(-2.5, 2.5, (15, 2)):
+            loss = 3.0 * math.exp(0.006 * u * u + 0.004 * v * v - 0.004 * u * v)
+            rows.append((4 * active, active, tokens, 2.0 ** (centre[0] + u), 2.0 ** (centre[1] + v), loss))
+    table = {
+        name: [row[at] for row in rows]
+        for at, name in enumerate(["params", "active_params", "tokens", "lr", "batch_size", "loss"])
+    }
+    centre = {"lr": ["active_params", "tokens"], "batch_size": ["tokens"]}
+    law = scaling.fit(table, law="lr-batch", centre=centre, bootstrap=0)
+    fixed = {"params": 4e8, "tokens": 8e9, "active_params": 1e8, "layers": 12, "lr": 7.0}
+    space = {**SPACE, "batch_size": IntDistribution(1, 2**24, log=True)}
+    free = prior_from_law(law, fixed, space)
+    assert math.log2(free.centres["lr"]) == pytest.approx(-8.0 - 0.5 * math.log2(10), abs=0.3)
+    held = prior_from_law(law, {**fixed, "batch_size": 2**15}, {"lr": SPACE["lr"]})
+    assert held.centres["lr"] < 0.6 * free.centres["lr"]
+    assert set(held.centres) == {"lr"}
+
+
 @pytest.mark.parametrize(
     ("law", "inputs", "space"),
     [
