@@ -11,7 +11,8 @@ from typing import Any
 
 import hpo
 from hpo.statistics import Method, compare, method_of
-from hpo.store import open_storage, study_names
+from hpo.storage import open_storage
+from hpo.store import study_names
 from scaling.errors import ForetuneError
 from scaling.terminal import clean
 

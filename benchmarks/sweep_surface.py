@@ -79,6 +79,12 @@ class Surface:
         variance = float(covariance[0, 0] + covariance[1, 1] - 2.0 * covariance[0, 1])
         return self.scale * max(variance, 0.0) ** 0.5 / self.best
 
+    def left_out(self) -> Array:
+        """Loss of each run that the surface was fitted to, by the others (Rasmussen and Williams 2006, eq. 5.12)."""
+        matrix = self.amplitude * _kernel(self.x, self.x, self.ranges) + self.noise * np.eye(len(self.x))
+        others = matrix @ self.alpha - self.alpha / np.diag(np.linalg.inv(matrix))
+        return np.asarray(self.shift + self.scale * others)
+
     def grid_gap(self, at: Array) -> float:
         """Loss of the nearest run against the best run, relative."""
         nearest = int(np.argmin(((self.all_x - at) ** 2).sum(axis=1)))
