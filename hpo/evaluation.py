@@ -13,7 +13,8 @@ from hpo.objective import load_objective
 from hpo.progress import Bar, Quiet
 from hpo.protocol import task_of
 from hpo.provenance import describe
-from hpo.store import Section, open_storage
+from hpo.storage import open_storage
+from hpo.store import Section
 from hpo.study import Study
 from hpo.tuning import Given
 from scaling.errors import InputError

@@ -25,7 +25,8 @@ from hpo.schedulers import POPULATION
 from hpo.sections import check_sections, open_section
 from hpo.seeds import derive
 from hpo.space import Space
-from hpo.store import Section, folder_of, name_of, open_storage
+from hpo.storage import folder_of, name_of, open_storage
+from hpo.store import Section
 from hpo.study import Study
 from hpo.tuning import Given, InTurn, Together, Tuning, sampler_for
 

@@ -11,7 +11,8 @@ from hpo.ledger import Ledger, RunRecord
 from hpo.replay import chosen_schedule
 from hpo.schedulers import POPULATION
 from hpo.space import Space
-from hpo.store import Section, name_of, open_storage, sections_of, study_names
+from hpo.storage import name_of, open_storage
+from hpo.store import Section, sections_of, study_names
 from scaling.errors import ForetuneError, InputError
 
 if TYPE_CHECKING:

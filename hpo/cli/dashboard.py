@@ -24,7 +24,7 @@ def dashboard(
         raise ForetuneError("optuna-dashboard is not installed; pip install optuna-dashboard")
     from importlib import import_module
 
-    from hpo.store import open_storage
+    from hpo.storage import open_storage
 
     import_module("optuna_dashboard").run_server(
         open_storage(storage, must_exist=True), host="127.0.0.1", port=port

@@ -9,7 +9,8 @@ __all__ = ["list_studies"]
 
 def list_studies(storage: Storage = None, as_json: Json = False) -> None:
     """The studies of a storage."""
-    from hpo.store import open_storage, study_names
+    from hpo.storage import open_storage
+    from hpo.store import study_names
     from hpo.study import Study
     from hpo.summary import summary
     from scaling.terminal import echo_json, table

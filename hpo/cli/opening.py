@@ -15,7 +15,8 @@ __all__ = ["find_study"]
 
 def find_study(name: str | None, storage: str | None) -> Study:
     """The study called ``name`` (or whose file it is), or the only one there is."""
-    from hpo.store import DEFAULT_STORAGE, open_storage, study_names
+    from hpo.storage import DEFAULT_STORAGE, open_storage
+    from hpo.store import study_names
     from hpo.study import Study
 
     where = storage or DEFAULT_STORAGE

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hpo.driver import sole_driver
-from hpo.store import Section, open_storage
+from hpo.storage import open_storage
+from hpo.store import Section
 from scaling.errors import ForetuneError
 
 

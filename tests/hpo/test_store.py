@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
 
-from hpo.store import name_of, open_storage
+from hpo.storage import name_of, open_storage
 from scaling.errors import InputError
 from tests.hpo.store_kit import StoreContract
 
@@ -109,7 +109,7 @@ def test_sqlite_keeps_a_write_ahead_log(tmp_path: Path) -> None:
 def test_a_database_that_another_process_is_making_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     from sqlalchemy.exc import IntegrityError, OperationalError
 
-    from hpo import store
+    from hpo import storage
 
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     exists = OperationalError("CREATE TABLE", {}, Exception("table studies already exists"))
@@ -123,7 +123,7 @@ def test_a_database_that_another_process_is_making_is_waited_for(monkeypatch: py
             raise outcome
         return outcome
 
-    assert store._made_once(make) is there
+    assert storage._made_once(make) is there
     outcomes.append(OperationalError("SELECT", {}, Exception("disk I/O error")))
     with pytest.raises(OperationalError, match="disk"):
-        store._made_once(make)
+        storage._made_once(make)

@@ -13,7 +13,7 @@ import optuna
 import pytest
 
 import hpo
-from hpo.store import open_storage
+from hpo.storage import open_storage
 from scaling.errors import InputError
 
 STUDY: dict[str, Any] = {

@@ -5,7 +5,7 @@ import pytest
 import hpo
 from hpo.report import study_page
 from hpo.statistics import compare, method_of
-from hpo.store import open_storage
+from hpo.storage import open_storage
 
 
 def train(config, *, seed, trial):
