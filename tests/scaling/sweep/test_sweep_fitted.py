@@ -347,6 +347,18 @@ def test_the_batch_size_of_short_training_leaves_the_law(make_sweep):
     assert "batch_size.short_training" not in scaling.fit(one, law="lr-batch", joint=False).params
 
 
+def test_a_batch_size_that_does_not_bend_is_still_found_and_far_ahead_the_interval_knows(make_sweep):
+    sizes = [(n, d) for n in (6e7, 1.2e8, 2.5e8) for d in (1e9, 2.5e9, 6e9, 1.6e10)]
+    near, far = {"params": 2e9, "tokens": 4e10}, {"params": 7e9, "tokens": 1.4e12}
+    for seed in range(3):
+        law = scaling.fit(make_sweep(sizes=sizes, seed=seed), law="lr-batch", joint=False, level=False)
+        for size, within in ((near, 0.35), (far, 1.6)):
+            truth = 18.0 - 0.1 * np.log2(size["params"] / 2e8) + 0.5 * np.log2(size["tokens"] / 5e9)
+            said = law.answer(size)["predictions"]["batch_size"]
+            assert np.log2(said["value"]) == pytest.approx(truth, abs=within)
+            assert np.log2(said["low"]) < truth < np.log2(said["high"])
+
+
 def test_prior_slopes_are_those_in_the_middle_whatever_bends(make_sweep):
     sweep = build_sweep(
         load_runs(make_sweep(sizes=[(n, d) for n in (6e7, 1.2e8, 5e8) for d in (1e9, 4e9, 9e9)]))
