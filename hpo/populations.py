@@ -22,7 +22,7 @@ from hpo.space import Categorical
 if TYPE_CHECKING:
     from hpo.space import Space
 
-__all__ = ["continued", "explore", "from_model", "repeatable", "to_model", "within"]
+__all__ = ["continued", "explore", "from_model", "repeatable", "to_model", "unblocked", "within"]
 
 Explore = Callable[[dict[str, Any]], dict[str, Any] | None]
 
@@ -102,6 +102,33 @@ def continued(rule: Any, step_of: Callable[[Any], int]) -> None:
         rule._next_perturbation_sync = max((min(steps) // interval + 1) * interval, rule._burn_in_period)
 
     rule.on_trial_add = on_trial_add
+
+
+def unblocked(rule: Any) -> None:
+    """Have a population that changes in step go on where the member that all others wait for fails or ends.
+
+    Ray looks whether all have come only when one of them reports: the others would wait for ever.
+
+    Args:
+        rule: Ray's PBT or PB2.
+    """
+    choose = rule.choose_trial_to_run
+
+    def choose_trial_to_run(controller: Any) -> Any:
+        trial = choose(controller)
+        if trial is not None or not rule._synch:
+            return trial
+        waiting = list(controller.get_live_trials())
+        due = rule._next_perturbation_sync
+        if waiting and all(
+            member.status == "PAUSED" and rule._trial_state[member].last_train_time >= due
+            for member in waiting
+        ):
+            rule.on_trial_result(controller, waiting[-1], rule._trial_state[waiting[-1]].last_result)
+            return choose(controller)
+        return None
+
+    rule.choose_trial_to_run = choose_trial_to_run
 
 
 def repeatable(rule: Any, seed: int) -> None:

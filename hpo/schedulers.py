@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hpo.populations import explore, repeatable, to_model
+from hpo.populations import explore, repeatable, to_model, unblocked
 from hpo.trial import Pruned
 from scaling.errors import InputError
 
@@ -90,6 +90,8 @@ def make_scheduler(config: SchedulerConfig, metric: str, direction: str, space: 
         rule = classes[config.name](**options)
         if config.name in _DRAWING:
             repeatable(rule, int(seed))
+        if config.name in POPULATION:
+            unblocked(rule)
         return rule
     except InputError:
         raise

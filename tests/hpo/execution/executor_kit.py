@@ -38,6 +38,8 @@ def objective(config: dict[str, Any], *, seed: int, trial: Trial) -> dict[str, f
     if how == "climb":
         state = trial.restore() or {"step": 0, "height": 0.0}
         while state["step"] < 8:
+            if state["step"] == config.get("fails_at"):
+                raise ValueError("amid its course")
             state = {"step": state["step"] + 1, "height": state["height"] + config["rate"]}
             trial.save(state)
             trial.report(state["step"], loss=state["height"])

@@ -102,6 +102,16 @@ class TestRay(ExecutorContract):
             assert 1e-4 <= final["rate"] <= 1.0
             assert isinstance(final["epochs"], int) and 1 <= final["epochs"] <= 3
 
+    def test_nobody_waits_for_a_member_that_has_failed(self, executor: Executor) -> None:
+        space = Space.model_validate({"rate": {"type": "float", "low": 0.1, "high": 1.0}})
+        rule = SchedulerConfig(name="pbt", perturbation_interval=4, synch=True)  # type: ignore[call-arg]
+        members = Listed([{"how": "climb", "rate": rate} for rate in (0.1, 0.2, 0.9)])
+        members.jobs[2].config["fails_at"] = 3  # type: ignore[index]
+        told = self.run(executor, members, rule, space=space, direction="maximize")
+        assert {i: run.status for i, run in told.items()} == {0: "complete", 1: "complete", 2: "failed"}
+        made = [run.metrics[SCHEDULE] for run in told.values() if run.value is not None]
+        assert any(len(schedule) > 1 for schedule in made), "no member went on from a better one"
+
     def test_a_populations_schedule_is_tested_on_sealed_seeds(
         self, executor: Executor, tmp_path: Path
     ) -> None:
