@@ -106,18 +106,14 @@ def answer_table(
     names = [name for name in frame.columns if _numeric(frame, name)]
     added: dict[str, list[float | None]] = {}
     warnings: dict[str, None] = {}
-    for row in range(len(frame)):
-        here = {
-            name: float(frame[name].iloc[row])
-            for name in names
-            if _is_input(law, name, frame[name].iloc[row])
+    asked = [
+        {
+            **fixed,
+            **{str(name): float(value) for name, value in row.items() if _is_input(law, str(name), value)},
         }
-        try:
-            answer = law.answer({**fixed, **here}, level=level)
-        except InputError as error:
-            raise InputError(
-                f"row {row + 1}: {error.message}", source=str(points), key=error.key, remedy=error.remedy
-            ) from None
+        for row in frame[names].to_dict(orient="records")
+    ]
+    for row, answer in enumerate(_answers(law, asked, level, str(points))):
         warnings.update(dict.fromkeys(answer["warnings"]))
         for name, entry in answer["predictions"].items():
             for column, part in ((name, "value"), (f"{name}_low", "low"), (f"{name}_high", "high")):
@@ -126,6 +122,23 @@ def answer_table(
         frame[column] = values
     _write(frame, output)
     return len(frame), list(warnings)
+
+
+def _answers(law: Any, asked: list[dict[str, float]], level: float, source: str) -> list[dict[str, Any]]:
+    if hasattr(law, "answers"):
+        try:
+            return list(law.answers(asked, level=level))
+        except InputError:
+            pass  # below, the row is named
+    answers = []
+    for row, inputs in enumerate(asked):
+        try:
+            answers.append(law.answer(inputs, level=level))
+        except InputError as error:
+            raise InputError(
+                f"row {row + 1}: {error.message}", source=source, key=error.key, remedy=error.remedy
+            ) from None
+    return answers
 
 
 def _is_input(law: Any, name: str, value: Any) -> bool:

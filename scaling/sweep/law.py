@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -191,11 +191,28 @@ class FittedSweep:
             ``inputs``, ``predictions``, ``level``, ``plateau`` (where one hyperparameter is free: its range at what is
             held) and ``warnings``.
         """
+        return self.answers([inputs], level)[0]
+
+    def answers(self, rows: Sequence[Mapping[str, float]], level: float = 0.9) -> list[dict[str, Any]]:
+        """:meth:`answer` for each of many sizes: at once, as the loss law's interval costs most of the time."""
         from scaling.published import check_inputs
+
+        given = [check_inputs(row) for row in rows]
+        losses: list[Array | None] = [None] * len(given)
+        scales = [self._scales(one) for one in given]
+        known = [at for at, one in enumerate(scales) if one is not None]
+        if self.level is not None and known:
+            table = {name: np.array([scales[at][name] for at in known]) for name in ("params", "tokens")}  # type: ignore[index]
+            # Absurdly far out an end may leave what floats hold; it is then zero or infinite, and says so.
+            with np.errstate(over="ignore", divide="ignore"):
+                for at, loss in zip(known, self.level.log_losses(table, level), strict=True):
+                    losses[at] = loss
+        return [self._answer(one, level, loss) for one, loss in zip(given, losses, strict=True)]
+
+    def _answer(self, given: dict[str, float], level: float, log_loss: Array | None) -> dict[str, Any]:
         from scaling.sweep.held import free_column, optimum, slice_plateau
         from scaling.sweep.warn import answer_warnings
 
-        given = check_inputs(inputs)
         x = self.position(given)
         middle, low, high, cost = optimum(self, given, x, level)
         predictions: dict[str, dict[str, Any]] = {}
@@ -203,9 +220,10 @@ class FittedSweep:
             if law.name not in given:
                 ends = [float(np.exp2(edge[column])) for edge in (middle, low, high)]
                 predictions[law.name] = {"value": ends[0], "low": ends[1], "high": ends[2], "unit": law.unit}
-        loss = self._loss(given, level, cost)
-        if loss is not None:
-            predictions["loss"] = loss
+        if log_loss is not None:
+            with np.errstate(over="ignore"):
+                value, low_loss, high_loss = (float(end) for end in np.exp(log_loss + np.array(cost)))
+            predictions["loss"] = {"value": value, "low": low_loss, "high": high_loss, "unit": "nats/token"}
         warnings = answer_warnings(self, given, predictions, cost)
         held = [law.name for law in self.hypers if law.name in given]
         plateau = {}
@@ -230,18 +248,6 @@ class FittedSweep:
                 known[name] = float(2.0 ** (middle + slope * offset))
         return known if {"params", "tokens"} <= known.keys() else None
 
-    def _loss(
-        self, given: Mapping[str, float], level: float, cost: tuple[float, float, float]
-    ) -> dict[str, Any] | None:
-        scales = self._scales(given)
-        if self.level is None or scales is None:
-            return None
-        # Absurdly far out an end may leave what floats hold; it is then zero or infinite, and says so.
-        with np.errstate(over="ignore", divide="ignore"):
-            value, low, high = self.level.log_loss(scales, level)
-        ends = np.exp([value + cost[0], low + cost[1], high + cost[2]])
-        return {"value": float(ends[0]), "low": float(ends[1]), "high": float(ends[2]), "unit": "nats/token"}
-
     def predict(self, points: pd.DataFrame | Mapping[str, Any], level: float = 0.9) -> pd.DataFrame:
         """Answer every row of a table of inputs.
 
@@ -254,10 +260,13 @@ class FittedSweep:
         table = points.copy() if isinstance(points, pd.DataFrame) else pd.DataFrame(dict(points))
         known = [*self.inputs, "params", "tokens", *(law.name for law in self.hypers)]
         columns = [name for name in dict.fromkeys(known) if name in table]
-        rows = [
-            self.answer({n: v for n, v in zip(columns, row, strict=True) if not np.isnan(v)}, level)
-            for row in table[columns].to_numpy(float)
-        ]
+        rows = self.answers(
+            [
+                {name: value for name, value in zip(columns, row, strict=True) if not np.isnan(value)}
+                for row in table[columns].to_numpy(float)
+            ],
+            level,
+        )
         for output in dict.fromkeys(name for row in rows for name in row["predictions"]):
             for suffix, part in (("", "value"), ("_low", "low"), ("_high", "high")):
                 empty: dict[str, Any] = {part: None}

@@ -46,19 +46,32 @@ class Level:
 
     def log_loss(self, scales: Mapping[str, float], level: float) -> tuple[float, float, float]:
         """Log of the loss and of its interval's ends at one size."""
+        value, low, high = self.log_losses({name: np.array([at]) for name, at in scales.items()}, level)[0]
+        return float(value), float(low), float(high)
+
+    def log_losses(self, scales: Mapping[str, Array], level: float) -> Array:
+        """Log of the loss and of its interval's ends at sizes.
+
+        Args:
+            scales: ``params`` and ``tokens`` of each size. Shapes ``(n,)``.
+            level: Coverage of the interval.
+
+        Returns:
+            Value, low and high. Shape ``(n, 3)``.
+        """
         if self.kind == "chinchilla":
             # The interval of the loss law itself; it was fitted to cells, one point each.
-            answer = self._law.answer({name: scales[name] for name in ("params", "tokens")}, level=level)
-            loss = answer["predictions"]["loss"]
-            return float(np.log(loss["value"])), float(np.log(loss["low"])), float(np.log(loss["high"]))
+            said = self._law.predict({name: scales[name] for name in ("params", "tokens")}, level=level)
+            return np.asarray(np.log(said[["loss", "loss_low", "loss_high"]].to_numpy(dtype=np.float64)))
         from scipy.special import stdtrit
 
-        x = np.array([1.0, np.log(6.0 * scales["params"] * scales["tokens"]) - self.stored["mid"]])
+        compute = np.log(6.0 * scales["params"] * scales["tokens"]) - self.stored["mid"]
+        x = np.column_stack([np.ones(len(compute)), compute])
         beta, covariance = np.array(self.stored["beta"]), np.array(self.stored["covariance"])
-        middle = float(x @ beta)
-        spread = float(np.sqrt(x @ covariance @ x + self.stored["residual"] ** 2))
+        middle = x @ beta
+        spread = np.sqrt((x @ covariance * x).sum(axis=1) + self.stored["residual"] ** 2)
         reach = spread * float(stdtrit(max(self.stored["freedom"], 1), 0.5 + level / 2))
-        return middle, middle - reach, middle + reach
+        return np.column_stack([middle, middle - reach, middle + reach])
 
 
 def fit_level(

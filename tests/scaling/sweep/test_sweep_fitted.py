@@ -124,6 +124,26 @@ def test_table_of_points(sweep_law):
     assert (table["lr_low"] < table["lr"]).all()
 
 
+def test_many_points_are_answered_as_one_by_one_and_at_once(sweep_law, monkeypatch):
+    points = {"params": [1e9, 2e9, 7e9], "tokens": [2e10, 1e10, 1e12], "batch_size": [1e6, 2e6, 4e6]}
+    single = [
+        sweep_law.answer(dict(zip(points, row, strict=True))) for row in zip(*points.values(), strict=True)
+    ]
+    calls, ask = [], type(sweep_law.level).log_losses
+
+    def counted(level, scales, at):
+        calls.append(len(scales["params"]))
+        return ask(level, scales, at)
+
+    monkeypatch.setattr(type(sweep_law.level), "log_losses", counted)
+    table = sweep_law.predict(points)
+    assert calls == [3]
+    for at, answer in enumerate(single):
+        for name, said in answer["predictions"].items():
+            got = [table[column][at] for column in (name, f"{name}_low", f"{name}_high")]
+            assert got == pytest.approx([said["value"], said["low"], said["high"]], rel=1e-6)
+
+
 def test_a_blank_in_a_table_of_points_leaves_its_hyperparameter_free(sweep_law):
     said = sweep_law.predict({**{k: [v, v] for k, v in TARGET.items()}, "batch_size": [1e6, np.nan]})
     assert said["lr"][1] == pytest.approx(sweep_law.answer(TARGET)["predictions"]["lr"]["value"])
