@@ -7,15 +7,13 @@ made, pauses runs until their bracket is full, and begins with the bracket that 
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import HyperBandForBOHB, TrialScheduler
+from ray.tune.schedulers import HyperBandForBOHB
 from ray.tune.schedulers.hyperband import _Bracket
 
-from hpo.execution.trainable import JOB
 from scaling.errors import InputError
 
 __all__ = ["Hyperband"]
@@ -24,8 +22,8 @@ __all__ = ["Hyperband"]
 class Hyperband(HyperBandForBOHB):
     """Hyperband (Li et al. 2018, JMLR 18, algorithm 1) among the first runs of configurations.
 
-    Further seeds of a configuration are not judged, and take no place in a bracket. A bracket that the budget does not
-    fill is judged with the runs it has. The survivors of its last rung are trained to the end.
+    Further seeds of a configuration have no place in a bracket: :func:`hpo.schedulers.first_runs_only`. A bracket that
+    the budget does not fill is judged with the runs it has. The survivors of its last rung are trained to the end.
 
     Args:
         grace_period: Reported steps before which no run is stopped: the resource that Hyperband counts in.
@@ -56,22 +54,6 @@ class Hyperband(HyperBandForBOHB):
             s=s,
             stop_last_trials=self._stop_last_trials,
         )
-
-    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """A place in a bracket for the first run of a configuration."""
-        if json.loads(trial.config[JOB])["judged"]:
-            super().on_trial_add(tune_controller, trial)
-
-    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Pause at a rung; a run that is not judged goes on."""
-        if trial not in self._trial_info:
-            return str(TrialScheduler.CONTINUE)
-        return str(super().on_trial_result(tune_controller, trial, result))
-
-    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        """A run that has ended, by itself or by an error, is waited for no longer."""
-        if trial in self._trial_info:
-            super().on_trial_remove(tune_controller, trial)
 
     def choose_trial_to_run(self, tune_controller: Any, allow_recurse: bool = True) -> Trial | None:
         """Further seeds of what has passed come first: they complete a configuration."""

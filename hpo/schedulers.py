@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from hpo.ledger import RunRecord
     from hpo.space import Space
 
-__all__ = ["NAMES", "PAUSING", "POPULATION", "STEP", "InlineStopper", "check_scheduler", "make_scheduler"]
+__all__ = [
+    "NAMES",
+    "PAUSING",
+    "POPULATION",
+    "STEP",
+    "InlineStopper",
+    "check_scheduler",
+    "first_runs_only",
+    "make_scheduler",
+]
 
 #: What a study file may call a scheduler.
 NAMES = ("none", "asha", "hyperband", "median", "pbt", "pb2")
@@ -107,6 +116,24 @@ def make_scheduler(config: SchedulerConfig, metric: str, direction: str, space: 
             key="scheduler.name",
             remedy="install what it asks for, or a newer Ray, or use pbt",
         ) from None
+
+
+def first_runs_only(rule: Any, judged: Callable[[Any], bool]) -> None:
+    """Keep further seeds from a stopping rule: neither stopped by it, nor what it compares others with.
+
+    Args:
+        rule: Ray's.
+        judged: Whether one of its trials is to be seen.
+    """
+
+    def seen(handle: Callable[..., Any], otherwise: Any = None) -> Callable[..., Any]:
+        return lambda controller, trial, *more: (
+            handle(controller, trial, *more) if judged(trial) else otherwise
+        )
+
+    rule.on_trial_result = seen(rule.on_trial_result, "CONTINUE")
+    for name in ("on_trial_add", "on_trial_complete", "on_trial_remove", "on_trial_error"):
+        setattr(rule, name, seen(getattr(rule, name)))
 
 
 def _mutations(name: str, space: Space) -> dict[str, Any]:

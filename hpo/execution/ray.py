@@ -26,11 +26,11 @@ from hpo.allocation.base import Done, Wait
 from hpo.config.model import SchedulerConfig
 from hpo.execution.base import Executor, Job, Source, Task
 from hpo.execution.kept import drop, taken_up
-from hpo.execution.trainable import RECORD, TrainingRun, encode, step_of, trial_name
+from hpo.execution.trainable import RECORD, TrainingRun, encode, judged, step_of, trial_name
 from hpo.execution.worker import pruned_record
 from hpo.ledger import RunRecord
 from hpo.populations import continued
-from hpo.schedulers import PAUSING, POPULATION, make_scheduler
+from hpo.schedulers import PAUSING, POPULATION, first_runs_only, make_scheduler
 from scaling.errors import ForetuneError, InputError
 
 __all__ = ["RayExecutor"]
@@ -129,6 +129,8 @@ class RayExecutor(Executor):
         rule = make_scheduler(scheduler, task.metric, task.direction, task.space)
         if task.population:
             continued(rule, step_of)
+        elif scheduler.name != "none":
+            first_runs_only(rule, judged)
         searcher = _SourceSearcher(source, task)
         searcher.listen(rule)
         trainable = tune.with_parameters(

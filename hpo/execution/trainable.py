@@ -25,7 +25,7 @@ from hpo.replay import SCHEDULE, extended
 from hpo.schedulers import STEP
 from hpo.trial import Pruned
 
-__all__ = ["FINAL", "JOB", "RECORD", "TrainingRun", "decode", "encode", "step_of", "trial_name"]
+__all__ = ["FINAL", "JOB", "RECORD", "TrainingRun", "decode", "encode", "judged", "step_of", "trial_name"]
 
 #: Result key of the finished run's record, as JSON: one string, which Tune does not walk through.
 RECORD = "foretune_record"
@@ -55,6 +55,11 @@ def encode(job: Job, task: Task, step: int = 0) -> dict[str, Any]:
     }
     held = to_model(task.space, job.sampled) if task.space and task.population == "pb2" else job.sampled
     return {JOB: json.dumps(plain), **held}
+
+
+def judged(trial: Any) -> bool:
+    """Whether early stopping may end the run of a Tune trial."""
+    return bool(json.loads(trial.config[JOB])["judged"])
 
 
 def step_of(trial: Any) -> int:

@@ -69,6 +69,18 @@ class TestRay(ExecutorContract):
         second = [complete, complete, *[("pruned", 3)] * 3]
         assert [ended[i] for i in range(14)] == first + second and ended[14] == complete
 
+    @pytest.mark.parametrize("name", ["asha", "median"])
+    def test_further_seeds_are_kept_from_stopping_rules(self, executor: Executor, name: str) -> None:
+        rule = SchedulerConfig(name=name, grace_period=1)  # type: ignore[call-arg]
+        source = Listed([{"how": "curve", "level": float(i)} for i in range(8)], limit=2)
+        for place in (1, 2, 4):  # the worst of all, and yet trained to its end
+            job = Job("listed", Atom(10 + place, 0), {"how": "curve", "level": 99.0}, {}, judged=False)
+            source.jobs.append(job)
+            source.waiting.insert(place, job)
+        told = self.run(executor, source, rule)
+        assert [told[10 + place].status for place in (1, 2, 4)] == ["complete"] * 3
+        assert told[0].status == "complete" and told[7].status == "pruned"
+
     def test_populations_go_on_from_the_checkpoints_of_the_better(self, executor: Executor) -> None:
         space = Space.model_validate({"rate": {"type": "float", "low": 0.1, "high": 1.0}})
         rule = SchedulerConfig(name="pbt", perturbation_interval=2, quantile_fraction=0.5)  # type: ignore[call-arg]
