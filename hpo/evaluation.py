@@ -82,7 +82,8 @@ def evaluate(
     source = Given(
         section, list(zip(roles or [""] * len(configs), configs, strict=True)), seeds, watcher.finished
     )
-    watcher.resumed(name, source.ledger)
+    asked = {(number, seed) for number in source.numbers for seed in seeds}
+    watcher.resumed(name, [one for one in source.ledger if (one.atom.configuration, one.atom.seed) in asked])
     with sole_driver(section), watcher, make_executor(engine, address=address) as executor:
         executor.run(source, task)
     table = Study(opened, name).runs

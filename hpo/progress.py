@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hpo.definition import SEALED
 from hpo.execution.base import Job
-from hpo.ledger import Ledger, RunRecord
+from hpo.ledger import RunRecord
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -20,8 +20,8 @@ __all__ = ["Bar", "Progress", "Quiet"]
 class Progress:
     """Told of each finished run; a context manager around the work."""
 
-    def resumed(self, section: str, ledger: Ledger) -> None:
-        """Take note of the runs that a section holds already."""
+    def resumed(self, section: str, records: Collection[RunRecord]) -> None:
+        """Take note of the planned runs that a section holds already."""
 
     def finished(self, job: Job, record: RunRecord) -> None:
         """Take note of a run that has just been committed."""
@@ -104,10 +104,10 @@ class Bar(Progress):
         elif self.done:
             self._say()
 
-    def resumed(self, section: str, ledger: Ledger) -> None:
+    def resumed(self, section: str, records: Collection[RunRecord]) -> None:
         """Runs that are there already count as done, and as costing no time."""
-        self.before[section] = len(ledger)
-        for record in ledger:
+        self.before[section] = len(records)
+        for record in records:
             self._count(section, record)
         self._show()
 

@@ -430,6 +430,15 @@ def test_evaluations_are_recorded_resumed_and_in_order(objective: Objective, sto
         hpo.evaluate(objective, configs, [1], **{**options, "name": "toy"})
 
 
+def test_an_evaluation_counts_only_the_runs_it_was_asked_for(
+    objective: Objective, storage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options: dict[str, Any] = {"name": "large", "storage": storage, "engine": "inline"}
+    hpo.evaluate(objective, [{"x": 0.1}, {"x": 0.2}], [5, 6, 7], progress=False, **options)
+    hpo.evaluate(objective, [{"x": 0.2}, {"x": 0.3}], [5], **options)
+    assert "2/2 runs" in capsys.readouterr().err
+
+
 def test_a_study_that_is_not_there(storage: str) -> None:
     with pytest.raises(InputError, match="no database"):
         hpo.load_study("toy", storage.replace("record", "no"))
