@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hpo.ledger import Ledger
 from scaling.errors import ForetuneError
@@ -119,7 +120,9 @@ def choose_among(
     chosen = landscape.measured[row]
     spread = np.mean([covariance[row, row] for _, covariance in posteriors]) + means[:, row].var()
     alone = np.mean([(p.noise_variance()[row] - p.hyper.own) * p.scale**2 for p in processes])
-    half = float(t.ppf(0.5 + level / 2, _degrees(landscape.measured))) * math.sqrt(spread + _DOUBT * alone)
+    shared = _of_seeds(landscape.measured, np.mean([p.weights(row) for p in processes], axis=0))
+    student = float(t.ppf(0.5 + level / 2, _degrees(landscape.measured)))
+    half = student * math.sqrt(spread + _DOUBT * alone + shared)
     value = landscape.sign * float(mean[row])
     return Incumbent(
         chosen.number,
@@ -128,6 +131,19 @@ def choose_among(
         chosen.count,
         chosen.failures,
     )
+
+
+def _of_seeds(measured: Sequence[Observation], weights: npt.NDArray[np.float64]) -> float:
+    """Variance for what the seeds met do to all configurations alike, given the weight of each mean."""
+    from hpo.statistics.seed_effects import seed_variance
+
+    if not all(observation.seeds for observation in measured):
+        return 0.0
+    counts = np.array([observation.count for observation in measured])
+    rows = np.repeat(np.arange(len(measured)), counts)
+    seeds = np.array([seed for observation in measured for seed in observation.seeds], dtype=np.intp)
+    values = np.array([value for observation in measured for value in observation.values])
+    return seed_variance(rows, seeds, values, (weights / counts)[rows])
 
 
 def _degrees(measured: Sequence[Observation]) -> int:

@@ -27,6 +27,7 @@ class Observation:
         failures: Number of runs that failed or diverged.
         stopped: Number of runs whose value is that of a run stopped early.
         pending: Number of runs under way.
+        seeds: Seed of each value; empty where it is not known.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Observation:
     failures: int = 0
     stopped: int = 0
     pending: int = 0
+    seeds: tuple[int, ...] = ()
 
     @property
     def count(self) -> int:
@@ -123,4 +125,5 @@ def _from_records(
         failures=failures,
         stopped=sum(record.status == "pruned" for record in kept),
         pending=pending,
+        seeds=tuple(record.atom.seed for record in kept),
     )

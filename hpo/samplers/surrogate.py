@@ -169,6 +169,13 @@ class Surrogate:
         """
         return self._tried
 
+    def weights(self, row: int) -> Array:
+        """``n``; how much the posterior mean of a configuration that was measured moves with each mean."""
+        prior = self.hyper.smooth * self._correlation(self.data.features, self.data.features[[row]])[:, 0]
+        prior += CONSTANT_VARIANCE
+        prior[row] += self.hyper.own
+        return np.asarray(lapack.dpotrs(self.factor, prior, lower=True)[0])
+
     def skill(self) -> float:
         """Share of the variance between configurations that is predicted for each by the others, at most 1.
 
