@@ -74,3 +74,15 @@ def test_skill_is_what_leaving_each_out_gives() -> None:
         errors.append(values[row] - part.predict(features[[row]])[0][0])
         constant.append(values[row] - values[kept].mean())
     assert whole.skill() == pytest.approx(1 - np.mean(np.square(errors)) / np.mean(np.square(constant)))
+
+
+def test_weights_say_how_the_posterior_mean_moves_with_each_mean() -> None:
+    rng = np.random.default_rng(3)
+    x, values = rng.random((12, 2)), rng.normal(size=12)
+    surrogate = fit(
+        Data(x, np.arange(2), values, rng.integers(1, 4, 12).astype(float), squares=5.0, noisy=True)
+    )
+    mean = surrogate.tried()[0]
+    for row in (0, 7):
+        moved = surrogate.shift + surrogate.scale * surrogate.weights(row) @ surrogate.standardised()
+        assert moved == pytest.approx(mean[row])
