@@ -40,12 +40,16 @@ def keep(task: Task, job: Job, checkpoint: Path, made: Mapping[str, Any]) -> Non
     pair = _pair(task, job)
     if pair is None or not checkpoint.is_file():
         return
-    pair[0].parent.mkdir(parents=True, exist_ok=True)
-    fresh = pair[0].with_suffix(f".{os.getpid()}")
-    _copy(checkpoint, fresh)
-    fresh.replace(pair[0])
+    kept, notes = pair
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    # A report without a new save leaves both names of one file, and moving one onto the other would do nothing.
+    if not (kept.is_file() and kept.samefile(checkpoint)):
+        fresh = kept.with_suffix(f".{os.getpid()}")
+        _copy(checkpoint, fresh)
+        fresh.replace(kept)
+    fresh = notes.with_suffix(f".json-{os.getpid()}")
     fresh.write_text(json.dumps(dict(made)), encoding="utf-8")
-    fresh.replace(pair[1])
+    fresh.replace(notes)
 
 
 def made_of(task: Task, job: Job) -> dict[str, Any] | None:

@@ -40,6 +40,21 @@ def test_what_is_saved_later_is_not_what_was_kept(tmp_path: Path, mine: Path) ->
     assert Trial(checkpoint=other).restore() == {"height": 2}
 
 
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_a_report_without_a_new_save_leaves_the_checkpoint_as_it_is(
+    tmp_path: Path, mine: Path, looked_at: bool
+) -> None:
+    kept = task(tmp_path / "kept")
+    keep(kept, JOB, mine, MADE)
+    own = mine if looked_at else next((tmp_path / "kept").glob("*.pickle"))
+    for step in (7, 8):
+        keep(kept, JOB, own, {**MADE, "step": step})
+    other = tmp_path / "other" / "checkpoint.pickle"
+    assert restore_into(kept, JOB, other) == {**MADE, "step": 8}
+    assert Trial(checkpoint=other).restore() == Trial(checkpoint=own).restore() == {"height": 1}
+    assert len(list((tmp_path / "kept").iterdir())) == 2, "the checkpoint and what is known of it"
+
+
 def test_a_member_has_the_values_it_had_come_to(tmp_path: Path, mine: Path) -> None:
     kept = task(tmp_path / "kept")
     assert taken_up(kept, JOB) == (JOB, 0)
