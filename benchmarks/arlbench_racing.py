@@ -293,6 +293,8 @@ def summarise(results: pd.DataFrame) -> dict[str, Any]:
     boot = {name: values[rows, draws[values.shape[1]]].mean(axis=2) for name, values in table.items()}
     difference = boot["plain race"] - boot["foretune"]
     pendulum = results[results["task"] == "cc_pendulum_sac"]
+    # Entries of a cache from before it held intervals have none.
+    held = results.dropna(subset=HELD).astype(dict.fromkeys(HELD, float))
 
     def interval(sample: Array) -> list[float]:
         return [round(float(q), 4) for q in np.quantile(sample, [0.025, 0.975])]
@@ -316,11 +318,12 @@ def summarise(results: pd.DataFrame) -> dict[str, Any]:
         },
         "interval": {
             name: {
-                "mean": round(float(results[name].mean()), 3),
-                "tasks": results.groupby("task")[name].mean().round(3).to_dict(),
+                "mean": round(float(held[name].mean()), 3),
+                "tasks": held.groupby("task")[name].mean().round(3).to_dict(),
             }
             for name in HELD
         },
+        "studies with an interval": len(held),
         "pendulum": {
             "studies": len(pendulum),
             "chose a configuration that diverged when tuned": int(pendulum["diverged when tuned"].sum()),
@@ -364,7 +367,7 @@ def write(summary: dict[str, Any], path: Path) -> None:
         "",
         "The incumbent's 95 % interval "
         + ", ".join(f"{name}: {entry['mean']:.1%}" for name, entry in summary["interval"].items())
-        + " (of all studies; by task in the last columns).",
+        + f" (of {summary['studies with an interval']} studies; by task in the last columns).",
         "",
         "| task | " + " | ".join([*summary["regret"], *HELD]) + " |",
         "| --- |" + " --- |" * (len(summary["regret"]) + len(HELD)),
