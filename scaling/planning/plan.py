@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 _WORTH = 0.05
 #: nor does one where the expected excess is below this fraction of the loss.
 _NOTHING_LEFT = 5e-5
-#: Whether more runs help is judged of at least so many.
+#: Whether more runs help is judged of so many, where fewer were asked for and the budget pays for them.
 _JUDGED = 32
 #: Runs of one cell that are weighed together.
 _BLOCK = 6
@@ -142,10 +142,10 @@ def plan(
     message, helps = _verdict(before, after, floor, len(listed))
     if not helps and len(chosen) == batch < _JUDGED:
         # A few runs gain little; whether runs help is asked of a batch that could show it.
-        *_, further = choose(fit, candidates, target, budget_flops=budget_flops, batch=_JUDGED)
-        if _verdict(before, further, floor, _JUDGED)[1]:
+        more, *_, further = choose(fit, candidates, target, budget_flops=budget_flops, batch=_JUDGED)
+        if _verdict(before, further, floor, len(more))[1]:
             share = _share(before, after, len(listed))
-            message, helps = f"{share}; {_JUDGED} runs would bring it to {further:.3%}", True
+            message, helps = f"{share}; {len(more)} runs would bring it to {further:.3%}", True
     warnings = [check.message for check in sweep.checks if check.severity != "info"]
     return Plan(listed, before, after, floor, float(listed["flops"].sum()), helps, message, chosen, warnings)
 

@@ -154,6 +154,13 @@ def test_a_batch_of_one_does_not_say_that_more_would_not_help(runs):
     assert "after this run" in one.message
 
 
+def test_more_runs_than_the_budget_pays_for_are_not_counted_on(runs, pool):
+    cell = pool[(pool["params"] == 2.5e8) & (pool["tokens"] == 2e9)]
+    made = plan(runs, **TARGET, budget_flops=1e20, candidates=cell.assign(flops=0.9e19), batch=1)
+    assert made.helps
+    assert "11 runs would bring it to" in made.message
+
+
 def test_candidates_are_whole_tokens(runs):
     made = plan(runs, **TARGET, budget_flops=1e20)
     assert (made.runs["batch_size"] % 1 == 0).all()
