@@ -38,6 +38,9 @@ def test_units_that_cannot_be_are_named(sweep_table):
     assert "not in tokens" in fired(told)["schedule-not-matched"]
     with pytest.raises(InputError, match="in one unit"):
         fired(sweep_table.assign(tokens=sweep_table["tokens"] / 1e9))
+    one = sweep_table.copy()
+    one.loc[0, "batch_size"] = 2 * one.loc[0, "tokens"]
+    fired(one)  # a single slip is no other unit
 
 
 def test_a_hyperparameter_that_the_law_leaves_out_is_mentioned(sweep_table):
