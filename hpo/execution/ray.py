@@ -68,9 +68,8 @@ class RayExecutor(Executor):
             os.environ.setdefault(name, value)
         for name in ("ray", "ray.tune", "ray.air", "ray.train"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        logging.getLogger("ray.tune.tune").setLevel(
-            logging.CRITICAL
-        )  # lists failed runs, which the record has
+        # It lists failed runs, which the record has.
+        logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
         self._ours = not ray.is_initialized()
         if self._ours:
             self._start(address)
@@ -302,9 +301,9 @@ class _SourceSearcher(Searcher):
         """Tell the source how the run ended: by itself, by a scheduler, or with its worker."""
         job, started = self._jobs.pop(trial_id)
         last = self._last.pop(trial_id, {})
-        result = result or (
-            {} if error else last
-        )  # Tune gives none of a run that was stopped while it paused
+        if not (result or error):  # Tune gives none of a run that was stopped while it paused
+            result = last
+        result = result or {}
         if RECORD in result:
             record = RunRecord.from_dict(json.loads(result[RECORD]))
         elif error or not result:
@@ -324,7 +323,7 @@ class _SourceSearcher(Searcher):
                 self.error = problem
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """A report."""
+        """Remember the last report, for a run that ends while it pauses."""
         self._last[trial_id] = result
 
     def on_pause(self, trial_id: str) -> None:
