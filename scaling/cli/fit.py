@@ -69,14 +69,7 @@ def fit(
     options |= parse_settings(setting)
     table = load_where(runs, columns, where)
     if law == "lr-batch":
-        others = {
-            "target": target,
-            "loss": loss,
-            "delta": delta,
-            "residuals": residuals,
-            "upstream": upstream,
-        }
-        _refuse_other({**others, "fix": fix})
+        _refuse_others(target=target, loss=loss, delta=delta, residuals=residuals, upstream=upstream, fix=fix)
         if method is not None:
             options["method"] = method
         fitted = scaling.fit(table, law=law, seed=seed, **_sweep_settings(options))
@@ -100,10 +93,10 @@ def fit(
     _print(fitted, output, report, json)
 
 
-def _refuse_other(given: dict[str, Any]) -> None:
+def _refuse_others(**given: Any) -> None:
     """Options of other laws; ignored, they would seem to have been followed."""
     for name, value in given.items():
-        if value:
+        if value is not None:
             raise InputError("is not an option of lr-batch", key=f"--{name}", remedy="leave it out")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,8 +43,9 @@ def quantity(text: str) -> float:
     word = text.strip().lower().replace("_", "")
     scale = _SUFFIXES.get(word[-1:], 1.0)
     try:
-        return float(word if scale == 1.0 else word[:-1]) * scale
-    except ValueError:
+        # Decimal: 1.07B is 1070000000, in floats a little more, and beyond a range that ends there.
+        return float(word) if scale == 1.0 else float(Decimal(word[:-1]) * int(scale))
+    except (ValueError, InvalidOperation):
         raise typer.BadParameter(f"{text!r} is not a number; write 7e9 or 7B") from None
 
 

@@ -84,7 +84,7 @@ def test_a_wrong_table_is_named(
     ("options", "said"),
     [
         (["--loss", "huber"], "--loss"),
-        (["--delta", "0.1"], "--delta"),
+        (["--delta", "0"], "--delta"),
         (["--target", "lr"], "--target"),
         (["--residuals", "log"], "--residuals"),
         (["--fix", "a=1"], "--fix"),

@@ -27,6 +27,9 @@ def test_json_has_the_agreed_shape(capsys):
 def test_numbers_as_people_write_them(capsys):
     short = run(capsys, "predict", "step-law", "--params", "7B", "--tokens", "1.4T", "--json")
     assert json.loads(short)["inputs"] == {"params": 7e9, "tokens": 1.4e12}
+    edge = json.loads(run(capsys, "predict", "step-law", "--params", "1.07B", "--tokens", "100B", "--json"))
+    assert edge["inputs"]["params"] == 1.07e9, "in floats a little more"
+    assert not any("extrapolation" in warning for warning in edge["warnings"])
 
 
 def test_several_laws_are_compared_and_their_disagreement_said(capsys, tmp_path):
