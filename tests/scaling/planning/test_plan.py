@@ -12,6 +12,7 @@ import scaling
 from scaling import InputError
 from scaling.cli import app
 from scaling.planning import choose, initial_design, plan
+from scaling.planning.candidates import candidate_table
 from scaling.planning.information import candidate_rows, prior_information
 from scaling.sweep.pooled import fit_pooled
 from scaling.sweep.table import build_sweep
@@ -181,6 +182,19 @@ def test_a_law_in_active_parameters_is_planned_at_their_cost(runs):
     assert (made.runs["active_params"] < made.runs["params"]).all()
     with pytest.raises(InputError, match="the target lacks"):
         plan(experts, **asked)
+
+
+def test_other_inputs_of_new_sizes_follow_from_how_they_went_with_params_and_tokens(runs):
+    def width(params, tokens):
+        return 3.0 * params**0.4 * tokens**-0.1
+
+    table = scaling.load_runs(runs.assign(width=width(runs["params"], runs["tokens"])))
+    sweep = build_sweep(table, centre={"lr": ("width", "tokens"), "batch_size": ("tokens",)})
+    made = candidate_table(fit_pooled(sweep), {**SIZE, "width": width(1e9, 2e10)}, 1e21)
+    assert made[["params", "tokens"]].drop_duplicates().shape[0] > 10, "new sizes too"
+    assert made["width"].to_numpy() == pytest.approx(
+        width(made["params"], made["tokens"]).to_numpy(), rel=1e-6
+    )
 
 
 def test_given_costs_are_kept_to(runs, pool):
