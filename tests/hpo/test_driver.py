@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hpo.driver import sole_driver
+from hpo.driver import _locked, sole_driver
 from hpo.storage import open_storage
 from hpo.store import Section
 from scaling.errors import ForetuneError
@@ -38,3 +41,20 @@ def test_of_two_that_start_at_once_one_is_turned_away(
 
 def test_a_storage_of_this_process_alone_takes_no_lock() -> None:
     assert section("memory://").place is None
+
+
+def test_a_lock_that_its_last_holder_removes_at_this_moment_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, lock = tmp_path / "study.lock", fcntl.flock
+
+    def late(file: Any, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        path.unlink()
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    file = _locked(path)
+    assert file is not None
+    with file:
+        assert os.fstat(file.fileno()).st_ino == path.stat().st_ino, "what the next driver will look at"

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from hpo.storage import name_of, open_storage
 from scaling.errors import InputError
@@ -106,24 +108,27 @@ def test_sqlite_keeps_a_write_ahead_log(tmp_path: Path) -> None:
     assert sqlite3.connect(tmp_path / "record.db").execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_a_database_that_another_process_is_making_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sqlalchemy.exc import IntegrityError, OperationalError
+_EXISTS = OperationalError("CREATE TABLE", None, Exception("table studies already exists"))
+_TWICE = IntegrityError("INSERT INTO alembic_version", None, Exception("UNIQUE constraint failed"))
+_BROKEN = OperationalError("SELECT", None, Exception("disk I/O error"))
 
-    from hpo import storage
 
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
-    exists = OperationalError("CREATE TABLE", {}, Exception("table studies already exists"))
-    twice = IntegrityError("INSERT INTO alembic_version", {}, Exception("UNIQUE constraint failed"))
-    there = InMemoryStorage()
-    outcomes: list[Any] = [exists, twice, there]
+@pytest.mark.parametrize(("troubles", "opens"), [([_EXISTS, _TWICE], True), ([_BROKEN], False)])
+def test_a_database_that_another_process_is_making_is_waited_for(
+    troubles: list[Exception], opens: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, left, naps = optuna.storages.RDBStorage, list(troubles), list[float]()
 
-    def make() -> Any:
-        outcome = outcomes.pop(0)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+    def make(*given: Any, **options: Any) -> BaseStorage:
+        if left:
+            raise left.pop()
+        return made(*given, **options)
 
-    assert storage._made_once(make) is there
-    outcomes.append(OperationalError("SELECT", {}, Exception("disk I/O error")))
-    with pytest.raises(OperationalError, match="disk"):
-        storage._made_once(make)
+    monkeypatch.setattr(optuna.storages, "RDBStorage", make)
+    monkeypatch.setattr("time.sleep", naps.append)
+    if opens:
+        assert open_storage(tmp_path / "record.db").get_all_studies() == []
+    else:
+        with pytest.raises(InputError, match="disk I/O error"):
+            open_storage(tmp_path / "record.db")
+    assert len(naps) == (2 if opens else 0)
