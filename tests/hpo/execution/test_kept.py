@@ -73,6 +73,14 @@ def test_nothing_is_left_of_a_run_that_has_ended(tmp_path: Path, mine: Path) -> 
     drop(kept, JOB)
 
 
+def test_a_run_that_saves_where_it_is_kept_goes_on_from_there_as_it_is(tmp_path: Path, mine: Path) -> None:
+    kept = task(tmp_path / "kept")
+    keep(kept, JOB, mine, MADE)
+    own = next((tmp_path / "kept").glob("*.pickle"))
+    assert restore_into(kept, JOB, own) is None
+    assert Trial(checkpoint=own).restore() == {"height": 1}
+
+
 def test_a_kill_between_checkpoint_and_what_is_known_of_it_leaves_nothing_half(
     tmp_path: Path, mine: Path
 ) -> None:
