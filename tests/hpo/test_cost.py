@@ -5,6 +5,8 @@ import time
 import pytest
 
 from hpo import cost
+from hpo.execution.base import Job, Task
+from hpo.execution.worker import perform
 from hpo.ledger import Atom, RunRecord
 
 
@@ -75,3 +77,17 @@ def test_machine_energy_of_runs_side_by_side_is_counted_once():
 def test_span_runs_from_first_start_to_last_end():
     assert cost.total([run(0, 100.0, 10.0), run(1, 105.0, 20.0)]).span == 25.0
     assert cost.total([]).span == 0.0
+
+
+def test_a_run_that_ended_early_has_not_used_the_flops_that_a_whole_one_was_asked_for():
+    def train(config, *, seed, trial):
+        if config["fails"]:
+            raise RuntimeError
+        return {"loss": 1.0}
+
+    def flops_of_one(**config):
+        job = Job("s", Atom(0, 0), {"params": 10, "tokens": 5, **config}, {})
+        return perform(Task(train, "loss"), job).cost.get("flops")
+
+    assert flops_of_one(fails=False) == 300
+    assert flops_of_one(fails=True) is None
