@@ -4,76 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 import pytest
 
 import hpo
 from hpo.storage import open_storage
 from scaling.errors import InputError
-
-STUDY: dict[str, Any] = {
-    "name": "toy",
-    "metric": "loss",
-    "space": {
-        "x": {"type": "float", "low": 0.0, "high": 1.0},
-        "n": {"type": "int", "low": 1, "high": 64, "log": True},
-    },
-    "seeds": {"tuning": [0, 1, 2], "testing": [100, 101]},
-    "sampler": {"name": "random", "seed": 0},
-    "budget": {"trials": 4},
-    "engine": "inline",
-    "baseline": {"x": 0.9, "n": 8},
-}
-
-
-class Objective:
-    """Remembers what it was called with; may be told to end in some way."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[dict[str, Any], int]] = []
-        self.after = math.inf
-
-    def __call__(self, config: dict[str, Any], *, seed: int, trial: hpo.Trial) -> dict[str, float]:
-        if len(self.calls) >= self.after:
-            raise KeyboardInterrupt
-        self.calls.append((dict(config), seed))
-        assert trial.seed == seed
-        noise = float(np.random.default_rng([seed, int(1e6 * config["x"])]).normal(0, 0.01))
-        return {"loss": (config["x"] - 0.3) ** 2 + noise, "tokens": 10.0}
-
-
-@pytest.fixture
-def objective() -> Objective:
-    return Objective()
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with its tables, which take longer to make than most of these studies to run."""
-    path = tmp_path_factory.mktemp("empty") / "record.db"
-    open_storage(path).engine.dispose()  # type: ignore[attr-defined]
-    return path
-
-
-@pytest.fixture
-def storage(tmp_path: Path, empty: Path) -> str:
-    for file in empty.parent.iterdir():
-        shutil.copy(file, tmp_path / file.name)
-    return f"sqlite:///{tmp_path / 'record.db'}"
-
-
-def run(objective: Any, storage: Any, **changes: Any) -> hpo.Study:
-    test = changes.pop("test", True)
-    return hpo.run({**STUDY, "objective": objective, **changes}, storage=storage, progress=False, test=test)
-
-
-def table(study: hpo.Study, *columns: str) -> list[tuple[Any, ...]]:
-    return list(study.runs[list(columns)].itertuples(index=False, name=None))
+from tests.hpo.study_kit import STUDY, Objective, run, table
 
 
 def test_tune_then_test(objective: Objective, storage: str) -> None:
@@ -98,58 +38,12 @@ def test_the_same_study_twice_is_the_same(storage: str, tmp_path: Path) -> None:
     assert table(one, *columns) == table(two, *columns)
 
 
-def test_a_budget_of_flops_counts_by_what_every_run_is_asked_for(storage: str) -> None:
-    def plain(config: dict[str, Any], *, seed: int, trial: hpo.Trial) -> dict[str, float]:
-        return {"loss": config["x"]}
-
-    changes: dict[str, Any] = {"seeds": {"tuning": [0]}, "baseline": None, "budget": {"flops": 1500}}
-    with pytest.raises(InputError, match=r"budget\.flops: a run has completed without") as caught:
-        run(plain, storage, **changes)
-    assert caught.value.source == "study", "an error that does not say which file is at fault"
-    study = run(plain, storage, **changes, name="sized", fixed={"params": 10, "tokens": 10})
-    assert list(study.runs["flops"]) == [600.0] * 3
-
-
 def test_a_mistyped_configuration_opens_no_testing_seeds(objective: Objective, storage: str) -> None:
     study = run(objective, storage, test=False)
     with pytest.raises(InputError, match="'m' is neither in the space nor fixed") as caught:
         study.test({"mine": {"x": 0.3, "m": 2}}, objective=objective, progress=False)
     assert caught.value.source == "toy" and "n, x" in str(caught.value.remedy)
     assert study.openings == []
-
-
-def test_given_runs_have_nothing_to_open() -> None:
-    opened = open_storage("memory://")
-    hpo.evaluate(
-        Objective(), [{"x": 0.1}], [0], name="given", engine="inline", storage=opened, progress=False
-    )
-    with pytest.raises(InputError, match="no sealed seeds"):
-        hpo.load_study("given", opened).test(progress=False)
-
-
-@pytest.mark.parametrize(
-    ("changes", "key"),
-    [
-        ({"scheduler": {"name": "asha", "maximum": 3}}, "scheduler"),
-        (
-            {
-                "scheduler": {"name": "pbt", "perturbation_interval": 2},
-                "seeds": {"tuning": [0, 1, 2], "testing": [100, 101], "allocation": "racing"},
-                "budget": {"runs": 9},
-                "engine": "ray",
-            },
-            "seeds.allocation",
-        ),
-    ],
-)
-def test_what_a_scheduler_cannot_do_is_said_before_anything_is_written(
-    objective: Objective, storage: str, changes: dict[str, Any], key: str
-) -> None:
-    study = run(objective, storage)
-    with pytest.raises(InputError) as caught:
-        run(objective, storage, **changes)
-    assert caught.value.key == key and caught.value.remedy
-    assert hpo.load_study("toy", storage).definition == study.definition
 
 
 @pytest.mark.slow
@@ -413,30 +307,6 @@ def test_checkpoints_outlive_an_interruption_and_go_with_the_run(storage: str, t
     run(train, storage, test=False)
     assert restored[:4] == [None, None, {"seed": 1}, None]
     assert not list((tmp_path / ".foretune-checkpoints").glob("*"))
-
-
-def test_evaluations_are_recorded_resumed_and_in_order(objective: Objective, storage: str) -> None:
-    configs = [{"x": 0.1, "width": 3}, {"x": 0.2, "width": 3}]
-    options: dict[str, Any] = {"name": "large", "storage": storage, "engine": "inline", "progress": False}
-    found = hpo.evaluate(objective, configs, [5, 6], roles=["a", "b"], **options)
-    assert list(found["x"]) == [0.1, 0.1, 0.2, 0.2] and list(found["seed"]) == [5, 6, 5, 6]
-    assert list(found["role"]) == ["a", "a", "b", "b"] and (found["width"] == 3).all()
-    again = hpo.evaluate(objective, [*configs, {"x": 0.3, "width": 3}], [6, 7], **options)
-    assert len(objective.calls) == 4 + 4 and len(again) == 6
-    study = hpo.load_study("large", storage)
-    assert len(study.runs) == 8 and len(study.records("given")) == 8
-    run(objective, storage)
-    with pytest.raises(InputError, match="a study already"):
-        hpo.evaluate(objective, configs, [1], **{**options, "name": "toy"})
-
-
-def test_an_evaluation_counts_only_the_runs_it_was_asked_for(
-    objective: Objective, storage: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options: dict[str, Any] = {"name": "large", "storage": storage, "engine": "inline"}
-    hpo.evaluate(objective, [{"x": 0.1}, {"x": 0.2}], [5, 6, 7], progress=False, **options)
-    hpo.evaluate(objective, [{"x": 0.2}, {"x": 0.3}], [5], **options)
-    assert "2/2 runs" in capsys.readouterr().err
 
 
 def test_a_study_that_is_not_there(storage: str) -> None:
