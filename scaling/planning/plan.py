@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scaling.errors import InputError
 from scaling.planning.candidates import candidate_table, run_flops
 from scaling.planning.information import Information, candidate_rows, prior_information
+from scaling.published import check_inputs
 from scaling.runs import Runs, load_runs
 from scaling.sweep.pooled import PooledFit, fit_pooled
 from scaling.sweep.problem import Prior
@@ -151,31 +152,26 @@ def plan(
 
 
 def _check_numbers(params: float, tokens: float, budget_flops: float, batch: int) -> None:
-    asked = {"--target-params": params, "--target-tokens": tokens, "--budget-flops": budget_flops}
-    for key, value in asked.items():
-        if not (np.isfinite(value) and value > 0):
-            raise InputError(
-                f"is {value!r}, not a finite number above zero", key=key, remedy="give a positive number"
-            )
+    check_inputs({"--target-params": params, "--target-tokens": tokens, "--budget-flops": budget_flops})
     if batch < 1:
         raise InputError(f"is {batch}", key="--batch", remedy="ask for one run or more")
 
 
 def _target(sweep: Sweep, params: float, tokens: float, others: Mapping[str, float]) -> dict[str, float]:
-    target = {"params": float(params), "tokens": float(tokens)}
-    target |= {name: float(value) for name, value in others.items()}
+    for name in others:
+        if name not in sweep.scales:
+            raise InputError(
+                "is no input of this law, and would change nothing",
+                key=name,
+                remedy="name it in `centre`, or leave it out",
+            )
+    target = check_inputs({"params": params, "tokens": tokens, **others})
     for name in sweep.inputs:
         if name not in target:
             raise InputError(
                 f"this law is also written in {name}, which the target lacks",
                 key=name,
                 remedy=f"give --target {name}=NUMBER",
-            )
-        if not (np.isfinite(target[name]) and target[name] > 0):
-            raise InputError(
-                f"is {target[name]!r}, not a finite number above zero",
-                key=name,
-                remedy="give a positive number",
             )
     return target
 

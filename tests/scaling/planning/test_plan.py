@@ -182,6 +182,10 @@ def test_a_law_in_active_parameters_is_planned_at_their_cost(runs):
     assert (made.runs["active_params"] < made.runs["params"]).all()
     with pytest.raises(InputError, match="the target lacks"):
         plan(experts, **asked)
+    with pytest.raises(InputError, match="active_params: is -1"):
+        plan(experts, **asked, target_inputs={"active_params": -1.0})
+    with pytest.raises(InputError, match="width: is no input of this law"):
+        plan(experts, **asked, target_inputs={"active_params": 1e9, "width": 2048})
 
 
 def test_other_inputs_of_new_sizes_follow_from_how_they_went_with_params_and_tokens(runs):
