@@ -46,6 +46,14 @@ def test_a_mistyped_configuration_opens_no_testing_seeds(objective: Objective, s
     assert study.openings == []
 
 
+def test_what_only_the_baseline_knows_is_no_mistake(objective: Objective, storage: str) -> None:
+    space = {"x": STUDY["space"]["x"], "m": {"type": "float", "low": 0.0, "high": 1.0}}
+    tuned = {"tune": {"space": space, "fixed": {"width": 3}}}
+    study = run(objective, storage, test=False, baseline=tuned)
+    study = study.test({"mine": {"x": 0.3, "m": 0.5, "width": 4}}, objective=objective, progress=False)
+    assert len(study.openings) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "sobol", "tpe", "cmaes", "bayesian"])
 def test_every_sampler_resumes_as_if_never_interrupted(storage: str, tmp_path: Path, sampler: str) -> None:
