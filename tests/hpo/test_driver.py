@@ -13,6 +13,7 @@ from hpo.driver import _locked, sole_driver
 from hpo.storage import open_storage
 from hpo.store import Section
 from scaling.errors import ForetuneError
+from tests.hpo.study_kit import Objective, run
 
 
 def section(path: Path | str, study: str = "s") -> Section:
@@ -37,6 +38,14 @@ def test_of_two_that_start_at_once_one_is_turned_away(
     with sole_driver(section("a.db")):
         assert len(list(locks.iterdir())) == 1
     assert not list(locks.iterdir())
+
+
+def test_testing_takes_its_turn_and_opens_nothing_before(objective: Objective, storage: str) -> None:
+    study = run(objective, storage, test=False)
+    turned_away = pytest.raises(ForetuneError, match="being run by another process")
+    with sole_driver(study.scales[0].tuning), turned_away:
+        study.test(objective=objective, progress=False)
+    assert study.openings == []
 
 
 def test_a_storage_of_this_process_alone_takes_no_lock() -> None:
