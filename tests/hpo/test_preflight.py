@@ -24,9 +24,9 @@ def test_a_budget_of_flops_counts_by_what_every_run_is_asked_for(storage: str) -
 
 
 @pytest.mark.parametrize(
-    ("changes", "key"),
+    ("changes", "key", "said"),
     [
-        ({"scheduler": {"name": "asha", "maximum": 3}}, "scheduler"),
+        ({"scheduler": {"name": "asha", "maximum": 3}}, "scheduler", "does not take these options"),
         (
             {
                 "scheduler": {"name": "pbt", "perturbation_interval": 2},
@@ -35,14 +35,15 @@ def test_a_budget_of_flops_counts_by_what_every_run_is_asked_for(storage: str) -
                 "engine": "ray",
             },
             "seeds.allocation",
+            "cannot race",  # that the seeds have changed would be said under the same key
         ),
     ],
 )
 def test_what_a_scheduler_cannot_do_is_said_before_anything_is_written(
-    objective: Objective, storage: str, changes: dict[str, Any], key: str
+    objective: Objective, storage: str, changes: dict[str, Any], key: str, said: str
 ) -> None:
     study = run(objective, storage)
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match=said) as caught:
         run(objective, storage, **changes)
     assert caught.value.key == key and caught.value.remedy
     assert hpo.load_study("toy", storage).definition == study.definition
