@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 import hpo
+from hpo.allocation.fixed import Fixed
+from hpo.config import load_config
+from hpo.preflight import allocation_of
 from scaling.errors import InputError
-from tests.hpo.study_kit import Objective, run
+from tests.hpo.study_kit import STUDY, Objective, run
 
 
 def test_a_budget_of_flops_counts_by_what_every_run_is_asked_for(storage: str) -> None:
@@ -47,3 +50,13 @@ def test_what_a_scheduler_cannot_do_is_said_before_anything_is_written(
         run(objective, storage, **changes)
     assert caught.value.key == key and caught.value.remedy
     assert hpo.load_study("toy", storage).definition == study.definition
+
+
+@pytest.mark.parametrize(
+    ("name", "judged"),
+    [("none", False), ("asha", True), ("median", True), ("hyperband", True), ("pbt", False)],
+)
+def test_further_seeds_wait_only_for_rules_that_judge_the_first(name: str, judged: bool) -> None:
+    config = load_config({**STUDY, "objective": Objective(), "scheduler": {"name": name}, "engine": "ray"})
+    allocation = allocation_of(config, config.space)
+    assert isinstance(allocation, Fixed) and allocation.judged is judged
