@@ -61,6 +61,16 @@ def table(results: dict[str, Any]) -> str:
             + " billion tokens",
         ),
         (
+            "exponents of the two bends by a vague prior, smaller cells alone",
+            "; ".join(
+                f"{name.replace('_', ' ')} "
+                + ", ".join(f"{value:.2f} ± {error:.2f}" for value, error in one.values())
+                for name, one in f["bends"].items()
+            ),
+            "",
+            "few tokens, short training",
+        ),
+        (
             "planned runs, on smaller cells alone: median gap (90th percentile)",
             f"{_percent(f['planned']['median'])} ({f['planned']['p90']:.3f} %)",
             "",

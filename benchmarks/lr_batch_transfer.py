@@ -13,7 +13,7 @@ import scaling
 from benchmarks.lr_batch_data import SWEEP_FLOPS, TEST, Data, interval, summary
 from benchmarks.lr_batch_planned import replay
 from scaling.published import LAWS
-from scaling.sweep.features import FEW_TOKENS
+from scaling.sweep.features import FEW_TOKENS, SHORT_TRAINING
 from scaling.sweep.problem import Prior
 
 __all__ = ["ALONE", "FEW", "fixed_batch", "form", "transfer"]
@@ -117,8 +117,25 @@ def form(data: Data, quick: bool) -> dict[str, Any]:
     ):
         gaps = [float(data.gaps(law, scored)[:, 0].mean()) for law in chosen]
         result[name] = {"median": float(np.median(gaps)), "p90": float(np.quantile(gaps, 0.9))}
-    result["growth"] = growth(data)
+    result["growth"], result["bends"] = growth(data), vague_bends(data)
     return result
+
+
+def vague_bends(data: Data) -> dict[str, dict[str, list[float]]]:
+    """Exponents of the bends, and their errors, that a vague prior of both hyperparameters finds on smaller cells."""
+    vague = {FEW_TOKENS: (0.0, 1.0), SHORT_TRAINING: (0.0, 1.0)}
+    rows = data.rows(list(range(data.test[0])))
+    law = scaling.fit(
+        rows, law="lr-batch", prior=Prior(bends={"other": vague}), bootstrap=0, level=False, joint=False
+    )
+    return {
+        hyper.name: {
+            name: [float(hyper.beta[at]), float(hyper.covariance[at, at] ** 0.5)]
+            for at, name in enumerate(hyper.features)
+            if name in vague
+        }
+        for hyper in law.hypers
+    }
 
 
 def growth(data: Data) -> list[dict[str, float]]:

@@ -41,8 +41,9 @@ class Prior:
         drift_sd: Of the width's drift, per octave of an input.
         bends: Mean and standard deviation of the exponents of the factors that bend the law
             (:mod:`scaling.sweep.features`), by hyperparameter, and ``other``. The optimal batch size rises faster
-            with tokens the longer the training: the means are near what a vague prior finds on all cells of Step
-            Law's sweep below 3e19 FLOP (0.5 and 0.3), where it also finds no such bend of the learning rate.
+            with tokens the longer the training: the means are near what a vague prior finds on the cells of Step
+            Law's sweep below 3e19 FLOP (0.4 and 0.3, each give or take 0.3 to 0.5). Bends of the learning rate made
+            predictions of other cells worse, and are shrunk towards none.
         scatter: Typical scatter of a cell's optimum around the law, octaves.
         scatter_cells: How many cells' worth of evidence that is.
         noise: Typical noise of log loss.
